@@ -1,0 +1,51 @@
+#!/bin/sh
+# Makes what the tests and the demo need, under node_modules and .parts only: the npm packages of the
+# lock file and, unpacked and never installed, Debian's redis-server, goiardi and Nagios. Idempotent.
+# usage: setup.sh [npm]    npm: the npm packages only
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+stop() { say "$*"; exit 1; }
+
+npm_packages() {
+  # npm writes this file last, so an interrupted install is done again.
+  [ node_modules/.package-lock.json -nt package-lock.json ] && return
+  say 'npm ci'
+  npm ci --no-audit --no-fund --loglevel=error >&2
+  touch node_modules/.package-lock.json
+}
+
+parts='redis-server redis-tools goiardi nagios4-core nagios4-cgi'
+# What redis-server links to; the rest of these packages needs libc alone.
+libraries='libatomic1 libjemalloc2 liblzf1'
+
+debian_packages() {
+  wanted="$parts $libraries"
+  [ "$(cat .parts/unpacked 2>/dev/null)" = "$wanted" ] && return
+  command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
+    stop "the tests and the demo run real parts from Debian packages ($parts): apt-get and dpkg are needed"
+  rm -rf .parts/root .parts/debs
+  mkdir -p .parts/root .parts/debs
+  say "unpacking $wanted into .parts/root"
+  # shellcheck disable=SC2086
+  download() { (cd .parts/debs && apt-get download $wanted >&2); }
+  if ! download 2>/dev/null; then
+    [ "$(id -u)" -eq 0 ] && apt-get update >&2 || true
+    download || stop "could not download packages. Run: sudo apt-get update; then run this again"
+  fi
+  for deb in .parts/debs/*.deb; do dpkg -x "$deb" .parts/root; done
+  rm -rf .parts/debs
+  printf '%s' "$wanted" > .parts/unpacked
+}
+
+locked() {
+  npm_packages
+  [ "${1:-}" = npm ] || debian_packages
+}
+
+# Two runs at once (demo and tests, say) set up one after the other.
+mkdir -p .parts
+exec 9> .parts/lock
+flock 9
+locked "$@"

@@ -1,0 +1,114 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Agent, type Dispatcher } from 'undici';
+import { AppError, describe } from '../errors.ts';
+
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  url: URL;
+  /** Made anew for every attempt, since signatures carry the time. */
+  headers?: () => Record<string, string>;
+  body?: string;
+  /** Whether sending it twice does no harm; only then is it sent again after a failure. */
+  repeatable: boolean;
+}
+
+export interface HttpResponse {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  text: string;
+}
+
+export interface HttpOptions {
+  /** Name of the service for messages, as operators call it: `Chef server`, `Nagios`. */
+  service: string;
+  /** Limit of one attempt, from connecting to the last byte, in milliseconds. */
+  timeoutMs: number;
+  /** Attempts in all. */
+  attempts: number;
+  /** Connections kept open to one origin; further requests wait for one of them. */
+  connections: number;
+  /** The largest answer read, in bytes. */
+  maxBytes: number;
+}
+
+/** A wait that the service asks for is taken within a request up to this long; beyond it, it is the caller's to wait. */
+const LONGEST_WAIT_MS = 5_000;
+
+/**
+ * The one way out over HTTP: connections reused, every attempt bounded in time and size, few retries.
+ * Answers come back whatever their status, but for 429 and 5xx, which end as `unavailable`.
+ */
+export class HttpClient {
+  readonly #options: HttpOptions;
+  readonly #agent: Agent;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    this.#agent = new Agent({
+      connections: options.connections,
+      pipelining: 1,
+      connect: { timeout: options.timeoutMs },
+      maxResponseSize: options.maxBytes,
+    });
+  }
+
+  /** @throws AppError `unavailable`, with the service's Retry-After where it gave one */
+  async request(request: HttpRequest): Promise<HttpResponse> {
+    for (let attempt = 1; ; attempt++) {
+      const failure = await this.#once(request).catch((error: unknown) => this.#unreachable(request, error));
+      if (!(failure instanceof AppError)) return failure;
+      const wait = failure.retryAfterMs ?? 100 * 2 ** attempt * (0.5 + Math.random());
+      const last = attempt >= this.#options.attempts || !request.repeatable || wait > LONGEST_WAIT_MS;
+      if (last) throw failure;
+      await delay(wait);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #once(request: HttpRequest): Promise<HttpResponse | AppError> {
+    const response = await this.#agent.request({
+      origin: request.url.origin,
+      path: request.url.pathname + request.url.search,
+      method: request.method,
+      headers: request.headers?.() ?? {},
+      body: request.body ?? null,
+      signal: AbortSignal.timeout(this.#options.timeoutMs),
+    });
+    const text = await response.body.text();
+    if (response.statusCode === 429 || response.statusCode >= 500) {
+      return this.#overloaded(request, response, text);
+    }
+    return { status: response.statusCode, headers: response.headers, text };
+  }
+
+  #overloaded(request: HttpRequest, response: Dispatcher.ResponseData, text: string): AppError {
+    const said = text.replace(/\s+/g, ' ').slice(0, 200);
+    return new AppError(
+      'unavailable',
+      `${this.#name(request)} answered ${response.statusCode}${said ? `: ${said}` : ''}`,
+      { retryAfterMs: retryAfter(response.headers['retry-after']) },
+    );
+  }
+
+  #unreachable(request: HttpRequest, error: unknown): AppError {
+    const why =
+      error instanceof Error && error.name === 'TimeoutError'
+        ? `no answer within ${this.#options.timeoutMs} ms`
+        : describe(error);
+    return new AppError('unavailable', `${this.#name(request)}: ${why}`, { cause: error });
+  }
+
+  #name({ method, url }: HttpRequest): string {
+    return `${this.#options.service} ${method} ${url.origin}${url.pathname}`;
+  }
+}
+
+/** Retry-After in milliseconds: seconds or a date (RFC 9110 section 10.2.3). */
+function retryAfter(value: string | string[] | undefined): number | undefined {
+  if (typeof value !== 'string') return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+}
