@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import express, { type Express } from 'express';
+import { middleware as openApiValidator } from 'express-openapi-validator';
+import type { Logger } from 'pino';
+import type { JobStore } from '../jobs/store.ts';
+import type { Trigger } from '../jobs/trigger.ts';
+import { authenticate } from './auth.ts';
+import { eventRoutes } from './events.ts';
+import { healthRoutes, type Probes } from './health.ts';
+import { jobRoutes } from './jobs.ts';
+import { notFound, problems } from './problem.ts';
+import type { Receive } from './receive.ts';
+import { type SnsDoor, snsRoutes } from './sns.ts';
+
+declare module 'express-serve-static-core' {
+  interface Request {
+    id: string;
+    log: Logger;
+    /** Name of the token that the request carries, on guarded routes. */
+    caller?: string;
+  }
+}
+
+export interface ApiDependencies {
+  door: SnsDoor;
+  receive: Receive;
+  store: JobStore;
+  trigger: Trigger;
+  probes: Probes;
+  tokens: ReadonlyMap<string, string>;
+  log: Logger;
+}
+
+const CONTRACT = new URL('../../openapi.yaml', import.meta.url).pathname;
+
+/** The whole HTTP interface; openapi.yaml is its contract and checks every request to it but the body of `POST /sns`. */
+export function createApp({ door, receive, store, trigger, probes, tokens, log }: ApiDependencies): Express {
+  const app = bareApp(log);
+  app.use(healthRoutes(probes));
+  app.use(snsRoutes(door));
+  app.use(express.json({ limit: '64kb' }));
+  app.use(
+    openApiValidator({
+      apiSpec: CONTRACT,
+      validateApiSpec: false,
+      fileUploader: false,
+      ignoreUndocumented: true,
+      validateSecurity: {
+        handlers: {
+          token: request => {
+            request.caller = authenticate(request, tokens);
+            return true;
+          },
+        },
+      },
+    }),
+  );
+  app.use(eventRoutes(receive));
+  app.use(jobRoutes(store, trigger));
+  return closed(app);
+}
+
+/** What a process without the API answers: only whether it lives and is ready. */
+export function createHealthApp(probes: Probes, log: Logger): Express {
+  return closed(bareApp(log).use(healthRoutes(probes)));
+}
+
+function bareApp(log: Logger): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use((request, response, next) => {
+    request.id = randomUUID();
+    request.log = log.child({ requestId: request.id });
+    response.set({
+      'X-Request-Id': request.id,
+      'X-Content-Type-Options': 'nosniff',
+      'Cache-Control': 'no-store',
+    });
+    next();
+  });
+  return app;
+}
+
+function closed(app: Express): Express {
+  return app.use(notFound).use(problems);
+}

@@ -1,0 +1,92 @@
+import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { AppError, describe, HTTP_STATUS } from '../errors.ts';
+
+const TITLES: Record<number, string> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+
+export const notFound: RequestHandler = request => {
+  throw new AppError('not-found', `there is no ${request.method} ${request.path} here; see /openapi.yaml`);
+};
+
+/** Every error answer, as RFC 9457 problem details. */
+export const problems: ErrorRequestHandler = (error: unknown, request, response, _next) => {
+  const { status, detail, field } = explain(error);
+  if (response.headersSent) return void response.destroy();
+  const log = status >= 500 ? 'error' : 'warn';
+  request.log[log](
+    { status, path: request.path, err: status >= 500 ? describe(error) : detail },
+    'request refused',
+  );
+  if (status === 401) response.set('WWW-Authenticate', 'Bearer');
+  if (status === 503) response.set('Retry-After', '5');
+  response
+    .status(status)
+    .type('application/problem+json')
+    .json({
+      type: 'about:blank',
+      title: TITLES[status] ?? 'Error',
+      status,
+      detail,
+      ...(field && { field }),
+      requestId: request.id,
+    });
+};
+
+function explain(error: unknown): { status: number; detail: string; field?: string | undefined } {
+  if (error instanceof AppError) {
+    return { status: HTTP_STATUS[error.code], detail: error.message, field: error.field };
+  }
+  if (isRefusal(error)) return explainRefusal(error);
+  if (isRedisAway(error)) {
+    return {
+      status: HTTP_STATUS.unavailable,
+      detail: 'Redis cannot be reached, so nothing was taken; try again',
+    };
+  }
+  return { status: 500, detail: 'an internal error; the log has it under this requestId' };
+}
+
+/** An error of the body parser or of express-openapi-validator: both say what the client did wrong. */
+interface Refusal {
+  status: number;
+  message: string;
+  type?: string;
+  errors?: { path: string; message: string }[];
+}
+
+function isRefusal(error: unknown): error is Refusal {
+  const status = error instanceof Error && 'status' in error ? error.status : undefined;
+  return typeof status === 'number' && status >= 400 && status < 500;
+}
+
+function explainRefusal({ status, type, message, errors }: Refusal): ReturnType<typeof explain> {
+  if (type === 'entity.parse.failed') return { status, detail: 'the body is not JSON', field: 'body' };
+  if (type === 'entity.too.large') return { status, detail: 'the body is too large' };
+  if (status === 415) {
+    return {
+      status: 400,
+      detail: 'send the body as JSON, with Content-Type: application/json',
+      field: 'body',
+    };
+  }
+  const [first] = errors ?? [];
+  const field = first?.path.replace(/^\/?(body|query|params|headers)\/?/, '').replaceAll('/', '.');
+  const detail = errors?.map(each => `${each.path.replace(/^\//, '')} ${each.message}`).join('; ') || message;
+  return { status, detail, field: field || (first ? 'body' : undefined) };
+}
+
+function isRedisAway(error: unknown): boolean {
+  const text = describe(error);
+  return /Command timed out|MaxRetriesPerRequest|max retries per request|Connection is closed|ECONNREFUSED|ECONNRESET|LOADING|READONLY|MISCONF|OOM command|CLUSTERDOWN|writeable/i.test(
+    text,
+  );
+}

@@ -1,0 +1,39 @@
+import type { Logger } from 'pino';
+import type { Event, News } from '../event.ts';
+import type { Dispatcher } from '../jobs/dispatch.ts';
+import type { JobStore } from '../jobs/store.ts';
+import { decide } from '../policy.ts';
+
+/** What became of news: the body of every positive answer to SNS. */
+export type Receipt =
+  | { outcome: 'accepted' | 'duplicate' | 'quarantined'; jobId: string }
+  | { outcome: 'ignored' | 'confirmed' };
+
+/** A delivery whose message may be none of ours. */
+export type Delivery = Omit<News, 'event'> & { event: Event | undefined };
+
+export type Receive = (delivery: Delivery) => Promise<Receipt>;
+
+/** The hallway of all news, whichever door it came by: decide, keep, hand on. It resolves once Redis has the job. */
+export function receiver(store: JobStore, dispatcher: Dispatcher, log: Logger): Receive {
+  return async ({ event, ...delivery }) => {
+    const about = {
+      source: delivery.source,
+      messageId: delivery.messageId,
+      event: event?.kind ?? 'unknown',
+      notice: event && 'notice' in event ? event.notice : undefined,
+      node: event && 'node' in event ? event.node : undefined,
+      instanceId: event?.instanceId,
+      requestedBy: delivery.requestedBy,
+    };
+    const kind = event ? decide(event) : 'ignore';
+    if (!event || kind === 'ignore') {
+      log.info(about, 'event ignored');
+      return { outcome: 'ignored' };
+    }
+    const { jobId, outcome, tokens } = await store.accept({ ...delivery, event }, kind);
+    log.info({ ...about, kind, job: jobId }, `event ${outcome}`);
+    await dispatcher.dispatch(tokens);
+    return { outcome, jobId };
+  };
+}

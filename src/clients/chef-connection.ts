@@ -1,0 +1,128 @@
+import type { KeyObject } from 'node:crypto';
+import { AppError } from '../errors.ts';
+import { isNodeName } from '../names.ts';
+import type { ChefAnswer } from './chef-answer.ts';
+import type { JsonObject } from './chef-node.ts';
+import { canonicalPath, parseKey, type SigningVersion, signedHeaders } from './chef-signing.ts';
+import { HttpClient, type HttpRequest } from './http.ts';
+
+export interface ChefOptions {
+  /** Base URL, with `/organizations/ORG` where the server has organizations. */
+  url: string;
+  /** Chef client or user whose key signs. */
+  clientName: string;
+  /** RSA private key, PEM (PKCS#1 or PKCS#8). */
+  key: string;
+  /** 1.3 unless told. */
+  signing?: SigningVersion;
+  /** Limit of one attempt in milliseconds; 10,000 unless told. */
+  timeoutMs?: number;
+  /** Connections kept open to the server; 32 unless told. */
+  connections?: number;
+  /** The clock that signatures carry. */
+  now?: () => Date;
+}
+
+export interface ChefCall {
+  method: HttpRequest['method'];
+  /** Segments below the organization, each of them checked: `['nodes', 'web-1']`. */
+  target: string[];
+  query?: Record<string, string>;
+  body?: JsonObject;
+  /** Whether sending it twice does no harm. */
+  repeatable: boolean;
+}
+
+/** How long the health check waits, in milliseconds. */
+const PROBE_TIMEOUT_MS = 3_000;
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/** Signed requests to one Chef server, as one client. */
+export class ChefConnection {
+  readonly #base: string;
+  readonly #clientName: string;
+  readonly #key: KeyObject;
+  readonly #signing: SigningVersion;
+  readonly #now: () => Date;
+  readonly #http: HttpClient;
+  /** Apart from the other calls, so that a long line of them does not read as a server that is away. */
+  readonly #probing: HttpClient;
+
+  /** @throws AppError `invalid` where the URL, the client's name or its key cannot be used */
+  constructor(options: ChefOptions) {
+    this.#base = baseUrl(options.url);
+    if (!isNodeName(options.clientName)) {
+      throw new AppError('invalid', `${JSON.stringify(options.clientName)} is no name of a Chef client`);
+    }
+    this.#clientName = options.clientName;
+    this.#key = parseKey(options.key);
+    this.#signing = options.signing ?? '1.3';
+    this.#now = options.now ?? (() => new Date());
+    const timeoutMs = options.timeoutMs ?? 10_000;
+    const limits = { service: 'Chef server', maxBytes: MAX_ANSWER_BYTES };
+    this.#http = new HttpClient({
+      ...limits,
+      timeoutMs,
+      attempts: 3,
+      connections: options.connections ?? 32,
+    });
+    const probeMs = Math.min(timeoutMs, PROBE_TIMEOUT_MS);
+    this.#probing = new HttpClient({ ...limits, timeoutMs: probeMs, attempts: 1, connections: 1 });
+  }
+
+  /** @throws AppError `unavailable`; any other answer comes back to be read */
+  call(call: ChefCall): Promise<ChefAnswer> {
+    return this.#send(this.#http, call);
+  }
+
+  /** As call, once and with a shorter limit. */
+  probe(call: ChefCall): Promise<ChefAnswer> {
+    return this.#send(this.#probing, call);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#http.close(), this.#probing.close()]);
+  }
+
+  async #send(http: HttpClient, { method, target, query, body, repeatable }: ChefCall): Promise<ChefAnswer> {
+    const url = new URL(`${this.#base}/${target.join('/')}`);
+    url.search = new URLSearchParams(query).toString();
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const signing = {
+      version: this.#signing,
+      clientName: this.#clientName,
+      key: this.#key,
+      method,
+      path: url.pathname,
+      body: text,
+    };
+    const response = await http.request({
+      method,
+      url,
+      headers: () => ({
+        ...signedHeaders({ ...signing, time: this.#now() }),
+        Accept: 'application/json',
+        ...(text && { 'Content-Type': 'application/json' }),
+      }),
+      ...(text && { body: text }),
+      repeatable,
+    });
+    return { ...response, method, url, target, clientName: this.#clientName, at: this.#now() };
+  }
+}
+
+/** Without a slash at the end. */
+function baseUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+    throw new AppError('invalid', 'the Chef server URL is no http or https URL');
+  }
+  if (url.username || url.password || url.search || url.hash) {
+    throw new AppError(
+      'invalid',
+      `the Chef server URL of ${url.host} has more in it than a host and a path: leave out user, password, query and fragment`,
+    );
+  }
+  const path = canonicalPath(url.pathname);
+  return url.origin + (path === '/' ? '' : path);
+}

@@ -1,0 +1,59 @@
+import { AppError } from '../errors.ts';
+import { isNodeName } from '../names.ts';
+import { readObject } from './chef-answer.ts';
+import type { ChefConnection } from './chef-connection.ts';
+import { isObject } from './chef-node.ts';
+
+/** Nodes of one page; chef-client asks for as many. */
+const ROWS = 1000;
+
+/**
+ * Names of all nodes that the index has under an attribute and its value.
+ * Source: partial search, https://docs.chef.io/server/api_chef_server/#searchindex
+ */
+export async function nodeSearch(
+  server: ChefConnection,
+  attribute: string,
+  value: string,
+): Promise<string[]> {
+  const q = searchQuery(attribute, value);
+  const names = new Set<string>();
+  for (let start = 0, total = 1; start < total; start += ROWS) {
+    const answer = await server.call({
+      method: 'POST',
+      target: ['search', 'node'],
+      query: { q, start: `${start}`, rows: `${ROWS}` },
+      body: { name: ['name'] },
+      repeatable: true,
+    });
+    const page = readObject(answer);
+    if (!Array.isArray(page?.['rows']) || typeof page['total'] !== 'number') {
+      throw new AppError('rejected', `Chef server did not answer the search for ${q} with rows and a total`);
+    }
+    if (page['rows'].length === 0) break;
+    for (const name of page['rows'].map(nameOf)) if (name !== undefined) names.add(name);
+    total = page['total'];
+  }
+  return [...names];
+}
+
+/**
+ * A query for one exact value, of words that need no care but for the colon, which the query language uses itself.
+ * The index joins the keys of nested attributes with `_`. Source: https://docs.chef.io/chef_search/
+ * @throws AppError `invalid` where the attribute or the value could read as anything else than one word
+ */
+export function searchQuery(attribute: string, value: string): string {
+  if (!/^\w[\w-]*(\.\w[\w-]*)*$/.test(attribute)) {
+    throw new AppError('invalid', `${JSON.stringify(attribute)} is no Chef node attribute to search by`);
+  }
+  if (!/^[A-Za-z0-9][\w.:-]{0,254}$/.test(value) || /^(?:AND|OR|NOT)$/.test(value)) {
+    throw new AppError('invalid', `${JSON.stringify(value)} is no value of ${attribute} to search for`);
+  }
+  return `${attribute.replaceAll('.', '_')}:${value.replaceAll(':', '\\:')}`;
+}
+
+function nameOf(row: unknown): string | undefined {
+  const data = isObject(row) ? row['data'] : undefined;
+  const name = isObject(data) ? data['name'] : undefined;
+  return isNodeName(name) ? name : undefined;
+}

@@ -1,0 +1,157 @@
+import { AppError } from '../errors.ts';
+import { answerDigest, type DigestChallenge, readDigestChallenge } from './digest.ts';
+import { HttpClient, type HttpResponse } from './http.ts';
+import { pageWords } from './nagios-reply.ts';
+
+export interface NagiosHttpOptions {
+  /** Base URL of the CGIs; a name and password in it are used where none are given apart. */
+  url: string;
+  username?: string | undefined;
+  password?: string | undefined;
+  timeoutMs: number;
+  connections: number;
+  attempts: number;
+}
+
+export interface CgiRequest {
+  /** File name: `cmd.cgi`. */
+  cgi: string;
+  query?: Record<string, string>;
+  /** Sent by POST, and never a second time by itself. */
+  form?: Record<string, string>;
+  cookie?: string | undefined;
+}
+
+type Scheme = { name: 'basic' } | { name: 'digest'; challenge: DigestChallenge; count: number };
+
+/** Asks the CGIs as a user: learns from the first refusal whether by basic or by digest authentication (RFC 7617, 7616). */
+export class NagiosHttp {
+  readonly #http: HttpClient;
+  readonly #base: URL;
+  /** Who we are to Nagios; undefined where no user is set. */
+  readonly username: string | undefined;
+  readonly #password: string;
+  #scheme: Scheme | undefined;
+
+  constructor(options: NagiosHttpOptions) {
+    this.#base = new URL(options.url);
+    this.username = options.username ?? (decoded(this.#base.username) || undefined);
+    this.#password = options.password ?? decoded(this.#base.password);
+    this.#base.username = '';
+    this.#base.password = '';
+    if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/';
+    const { timeoutMs, connections, attempts } = options;
+    this.#http = new HttpClient({
+      service: 'Nagios',
+      timeoutMs,
+      connections,
+      attempts,
+      maxBytes: 20_000_000,
+    });
+  }
+
+  /**
+   * The answer, always of status 200.
+   * @throws AppError `unavailable`, `credentials`, `permission` (403), `rejected` (404 and the rest)
+   */
+  async request(request: CgiRequest): Promise<HttpResponse> {
+    for (let attempt = 1; ; attempt++) {
+      const response = await this.#send(request);
+      if (response.status !== 401) return this.#accept(request, response);
+      const tried = this.username !== undefined && (attempt > 1 || this.#scheme?.name === 'basic');
+      const again = this.#learn(response);
+      if ((tried && !again) || attempt === 3) throw this.#refused();
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#http.close();
+  }
+
+  #send({ cgi, query, form, cookie }: CgiRequest): Promise<HttpResponse> {
+    const url = new URL(cgi, this.#base);
+    url.search = new URLSearchParams(query).toString();
+    const method = form ? 'POST' : 'GET';
+    return this.#http.request({
+      method,
+      url,
+      repeatable: !form,
+      ...(form ? { body: new URLSearchParams(form).toString() } : {}),
+      headers: () => ({
+        ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+        ...(cookie ? { cookie } : {}),
+        ...this.#authorization(method, url.pathname + url.search),
+      }),
+    });
+  }
+
+  #authorization(method: string, uri: string): { authorization?: string } {
+    const scheme = this.#scheme;
+    const username = this.username;
+    if (!scheme || username === undefined) return {};
+    const password = this.#password;
+    if (scheme.name === 'basic') {
+      return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
+    }
+    scheme.count += 1;
+    const count = scheme.count;
+    return { authorization: answerDigest(scheme.challenge, { method, uri, username, password, count }) };
+  }
+
+  /** Takes up the challenge of a 401; true where the last answer was right and only its nonce too old. */
+  #learn(response: HttpResponse): boolean {
+    if (this.username === undefined) {
+      throw new AppError(
+        'credentials',
+        `Nagios at ${this.#base} asks for a user: set NAGIOS_USERNAME and NAGIOS_PASSWORD`,
+      );
+    }
+    const header = [response.headers['www-authenticate'] ?? []].flat().join(', ');
+    const challenge = readDigestChallenge(header);
+    if (challenge) this.#scheme = { name: 'digest', challenge, count: 0 };
+    else if (/\bBasic\b/i.test(header)) this.#scheme = { name: 'basic' };
+    else {
+      const asked = header ? pageWords(header) : 'nothing';
+      throw new AppError(
+        'credentials',
+        `Nagios at ${this.#base} answered 401 and offers neither basic nor digest authentication, but: ${asked}`,
+      );
+    }
+    return challenge?.stale ?? false;
+  }
+
+  #refused(): AppError {
+    return new AppError(
+      'credentials',
+      `Nagios at ${this.#base} refuses user ${this.username}: check NAGIOS_USERNAME and NAGIOS_PASSWORD`,
+    );
+  }
+
+  #accept({ cgi }: CgiRequest, response: HttpResponse): HttpResponse {
+    const { status, text } = response;
+    if (status === 200) return response;
+    const where = `Nagios at ${this.#base}`;
+    if (status === 403) {
+      throw new AppError('permission', `${where} does not let user ${this.username ?? '(none)'} use ${cgi}`);
+    }
+    if (status === 404 || (status >= 300 && status < 400)) {
+      const to = status === 404 ? '' : ` and points to ${response.headers['location'] ?? 'nowhere'}`;
+      throw new AppError(
+        'rejected',
+        `${where} answered ${status} for ${cgi}${to}: set NAGIOS_URL to the folder of the CGIs, such as https://HOST/cgi-bin/nagios4/`,
+      );
+    }
+    throw new AppError('rejected', `${where} answered ${status} to ${cgi}: ${pageWords(text)}`);
+  }
+}
+
+/** A name or password from a URL, where a `%` may also stand for itself. */
+function decoded(text: string): string {
+  return text.replace(/(?:%[\da-f]{2})+/gi, escaped => {
+    try {
+      return decodeURIComponent(escaped);
+    } catch {
+      return escaped;
+    }
+  });
+}

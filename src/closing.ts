@@ -1,0 +1,42 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe } from './errors.ts';
+
+interface Opened {
+  name: string;
+  close: () => unknown;
+  limitMs: number;
+}
+
+/** What is open, to be closed in the reverse order; one that fails or hangs does not keep the others open. */
+export class Closing {
+  readonly #opened: Opened[] = [];
+  readonly #onFault: (message: string) => void;
+
+  constructor(onFault: (message: string) => void) {
+    this.#onFault = onFault;
+  }
+
+  /** @param limitMs how long closing may take before it is left behind */
+  add<T>(name: string, thing: T, close: (thing: T) => unknown, limitMs = 5_000): T {
+    this.#opened.push({ name, close: () => close(thing), limitMs });
+    return thing;
+  }
+
+  async close(): Promise<void> {
+    for (let last = this.#opened.pop(); last; last = this.#opened.pop()) {
+      const { name, close, limitMs } = last;
+      const late = new AbortController();
+      try {
+        const outcome = await Promise.race([
+          Promise.resolve(close()).then(() => 'closed'),
+          delay(limitMs, 'late', { signal: late.signal, ref: true }),
+        ]);
+        if (outcome === 'late') this.#onFault(`${name} did not close within ${limitMs} ms`);
+      } catch (error) {
+        this.#onFault(`${name} did not close: ${describe(error)}`);
+      } finally {
+        late.abort();
+      }
+    }
+  }
+}

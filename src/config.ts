@@ -1,0 +1,242 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+const list = z
+  .string()
+  .transform(text =>
+    text
+      .split(',')
+      .map(item => item.trim())
+      .filter(Boolean),
+  )
+  .prefault('');
+const flag = z.enum(['true', 'false']).transform(text => text === 'true');
+const whole = (min: number, max: number) =>
+  z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
+const url = (...protocols: string[]) =>
+  z.string().transform((text, context) => {
+    const parsed = URL.canParse(text) ? new URL(text) : undefined;
+    if (parsed && protocols.includes(parsed.protocol)) return parsed;
+    context.addIssue(`must be a URL that starts with ${protocols.map(p => `${p}//`).join(' or ')}`);
+    return z.NEVER;
+  });
+const timeZone = z.string().refine(zone => {
+  try {
+    return Boolean(new Intl.DateTimeFormat('en', { timeZone: zone }));
+  } catch {
+    return false;
+  }
+}, 'must be an IANA time zone such as Europe/Berlin');
+
+const ROLES = ['api', 'poller', 'worker'] as const;
+export type Role = (typeof ROLES)[number];
+
+const tokens = list.transform((items, context) => {
+  const byName = new Map<string, string>();
+  for (const item of items) {
+    const [, name, token] = /^([\w.@-]+):(.+)$/.exec(item) ?? [];
+    if (!name || !token) context.addIssue('must be name:token, name:token');
+    else if (token.length < 20) context.addIssue(`token of ${name} is shorter than 20 characters`);
+    else if (byName.has(name)) context.addIssue(`two tokens are named ${name}`);
+    else byName.set(name, token);
+  }
+  return byName;
+});
+
+const arn = z.string().regex(/^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+$/, 'must be the ARN of an SNS topic');
+const patterns = list.pipe(
+  z.array(z.string().regex(/^[\w.:*?[\]-]+$/, 'must be glob patterns of node names')),
+);
+
+/**
+ * Every setting, with its default and meaning; the README's table is made from it.
+ * A setting with `secret` may be given as NAME_FILE, a path to its value.
+ */
+export const schema = z.object({
+  HOST: z.string().default('127.0.0.1').describe('address on which the API listens'),
+  PORT: whole(0, 65_535).prefault('3000').describe('port of the API; 0 picks a free one and logs it'),
+  TLS_CERT_FILE: z.string().optional().describe('certificate chain (PEM): serve HTTPS itself'),
+  TLS_KEY_FILE: z.string().optional().describe('its private key (PEM)'),
+  PUBLIC_URL: url('https:', 'http:')
+    .optional()
+    .describe('how SNS reaches the service; provisioning subscribes `<PUBLIC_URL>/sns`'),
+  ROLES: list
+    .prefault('api,poller,worker')
+    .pipe(z.array(z.enum(ROLES)).min(1))
+    .transform(roles => new Set<Role>(roles))
+    .describe('which parts this process runs; many processes share one Redis'),
+  API_TOKENS: tokens
+    .meta({ secret: true })
+    .describe('`name:token,…`: who may call the guarded routes; with none they answer 401'),
+  REDIS_URL: url('redis:', 'rediss:')
+    .prefault('redis://127.0.0.1:6379')
+    .meta({ secret: true })
+    .describe('Redis, with password and database where it has them'),
+  REDIS_PREFIX: z
+    .string()
+    .regex(/^[^{}]*\{[^{}]+\}[^{}]*$/, 'must hold one {hash tag}, so that all keys share a slot')
+    .default('{chef-deregistration}')
+    .describe('prefix of all keys (one hash slot)'),
+  AWS_REGION: z
+    .string()
+    .optional()
+    .describe('as in every AWS SDK program, like AWS_ENDPOINT_URL and the credentials'),
+  AWS_ENDPOINT_URL: url('https:', 'http:').optional().describe('endpoint in place of AWS’s own'),
+  QUEUE_NAME: z
+    .string()
+    .regex(/^[\w-]{1,70}$/, 'must be 1 to 70 letters, digits, - or _')
+    .default('chef-client-deregistration-queue')
+    .describe('topic and queue are both named `<QUEUE_NAME>-<QUEUE_ID>`'),
+  QUEUE_ID: z
+    .string()
+    .regex(/^[\w-]{1,8}$/, 'must be 1 to 8 letters, digits, - or _')
+    .optional()
+    .describe('which installation this is; without it nothing is provisioned'),
+  PROVISION: flag
+    .prefault('true')
+    .describe('create topic, queue, dead-letter queue, policy and subscriptions where they do not exist'),
+  SQS_QUEUE_URLS: list.pipe(z.array(url('https:', 'http:'))).describe('further queues to poll'),
+  SNS_TOPIC_ARNS: list
+    .pipe(z.array(arn))
+    .describe('further topics to believe; the provisioned one always is'),
+  SNS_CERT_HOSTS: list
+    .pipe(z.array(z.string().regex(/^[a-z0-9.-]+(:\d{1,5})?$/, 'must be host or host:port')))
+    .describe('further exact `host[:port]` that may serve SNS signing certificates'),
+  CHEF_SERVER_URL: url('https:', 'http:')
+    .optional()
+    .describe('Chef server, with `/organizations/ORG` where it has organisations'),
+  CHEF_CLIENT_NAME: z.string().optional().describe('Chef client that this service is'),
+  CHEF_CLIENT_KEY: z
+    .string()
+    .regex(/-----BEGIN (RSA )?PRIVATE KEY-----/, 'must be an RSA private key (PEM)')
+    .optional()
+    .meta({ secret: true })
+    .describe('its private key (PEM)'),
+  CHEF_PROFILE: z
+    .string()
+    .default('default')
+    .describe('where the three are unset: this profile of `~/.chef/credentials`'),
+  CHEF_SIGNING: z
+    .enum(['1.3', '1.1'])
+    .default('1.3')
+    .describe('version of Chef’s request signature; 1.1 for servers before Chef Server 12.4'),
+  CHEF_INSTANCE_ATTRIBUTE: z
+    .string()
+    .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted attribute path')
+    .default('ec2.instance_id')
+    .describe('node attribute that holds the EC2 instance id'),
+  PROTECTED_NODES: patterns.describe('glob patterns of node names never deleted'),
+  NAGIOS_URL: url('https:', 'http:')
+    .optional()
+    .describe('base URL of the CGIs; without it the downtime step is skipped and says so'),
+  NAGIOS_USERNAME: z.string().optional().describe('for basic or digest authentication'),
+  NAGIOS_PASSWORD: z
+    .string()
+    .optional()
+    .meta({ secret: true })
+    .describe('for basic or digest authentication'),
+  NAGIOS_DOWNTIME_MINUTES: whole(1, 525_600).prefault('120').describe('length of a downtime'),
+  NAGIOS_DATE_FORMAT: z
+    .enum(['us', 'euro', 'iso8601', 'strict-iso8601'])
+    .default('us')
+    .describe('nagios.cfg’s `date_format`'),
+  NAGIOS_TIMEZONE: timeZone.optional().describe('the Nagios server’s zone; the host’s own where unset'),
+  NAGIOS_REQUIRED: flag
+    .prefault('false')
+    .describe('`true`: no deletion while Nagios cannot be reached; `false`: retried, then noted and passed'),
+  ARCHIVE_URL: z
+    .string()
+    .regex(/^(file:\/\/.+|s3:\/\/[a-z0-9.-]{3,63}(\/.*)?)$/, 'must be file://DIR or s3://BUCKET/PREFIX')
+    .default('file://./archive')
+    .describe('where nodes are saved before a deletion: `file://DIR` or `s3://BUCKET/PREFIX`'),
+  ALERT_TOPIC_ARN: arn.optional().describe('SNS topic for alerts, besides the log'),
+  ALERT_WEBHOOK_URL: url('https:', 'http:')
+    .optional()
+    .meta({ secret: true })
+    .describe('webhook for alerts, besides the log'),
+  CHEF_CLIENT_COMMAND: z
+    .string()
+    .transform(command => command.trim().split(/\s+/))
+    .prefault('/usr/bin/chef-client')
+    .describe('program and arguments run once the queue empties; no shell'),
+  TRIGGER_SETTLE_SECONDS: whole(0, 3_600)
+    .prefault('5')
+    .describe('quiet time before the run, for Chef’s search index'),
+  TRIGGER_TIMEOUT_SECONDS: whole(1, 86_400).prefault('1800').describe('limit of a run'),
+  MAX_DELETES: whole(1, 1_000_000)
+    .prefault('50')
+    .describe('above it in the window, deletions are held for a person'),
+  MAX_DELETES_WINDOW_MINUTES: whole(1, 10_080).prefault('10').describe('the window'),
+  NODE_SIGNATURES: z
+    .enum(['required', 'optional'])
+    .default('required')
+    .describe('must a host’s own message be signed by its Chef client key'),
+  DRY_RUN: flag
+    .prefault('false')
+    .describe('everything but the changes; the job tells what it would have done'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('JSON lines on stdout'),
+});
+
+export type Settings = z.output<typeof schema>;
+
+/** Every fault in the settings, by name. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly faults: string[];
+  constructor(faults: string[]) {
+    super(
+      `${faults.length} of the settings cannot be used:\n${faults.map(fault => `  ${fault}\n`).join('')}`,
+    );
+    this.faults = faults;
+  }
+}
+
+/**
+ * The settings from environment variables; an empty variable counts as unset.
+ * @throws SettingsError with all faults at once
+ */
+export function readSettings(env: Record<string, string | undefined>): Settings {
+  const faults: string[] = [];
+  const given: Record<string, string> = {};
+  for (const [name, field] of Object.entries(schema.shape)) {
+    const path = isSecret(field) ? env[`${name}_FILE`] : undefined;
+    if (path && env[name]) faults.push(`${name}: is set, and ${name}_FILE too; unset one`);
+    const value = path ? readSecret(`${name}_FILE`, path, faults) : env[name];
+    if (value) given[name] = value;
+  }
+  const parsed = schema.safeParse(given);
+  for (const issue of parsed.error?.issues ?? []) faults.push(`${String(issue.path[0])}: ${issue.message}`);
+  faults.push(...halfPairs(given));
+  if (faults.length > 0 || !parsed.data) throw new SettingsError(faults);
+  return parsed.data;
+}
+
+/** Whether a setting may come from a file, and must never be shown. */
+export function isSecret(field: z.ZodType): boolean {
+  return field.meta()?.['secret'] === true;
+}
+
+function readSecret(name: string, path: string, faults: string[]): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trimEnd();
+  } catch (error) {
+    faults.push(`${name}: cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+    return undefined;
+  }
+}
+
+function halfPairs(given: Record<string, string>): string[] {
+  const together = [
+    ['TLS_CERT_FILE', 'TLS_KEY_FILE'],
+    ['NAGIOS_USERNAME', 'NAGIOS_PASSWORD'],
+    ['CHEF_SERVER_URL', 'CHEF_CLIENT_NAME', 'CHEF_CLIENT_KEY'],
+  ];
+  return together.flatMap(names => {
+    const missing = names.filter(name => !given[name]);
+    if (missing.length === 0 || missing.length === names.length) return [];
+    return missing.map(name => `${name}: missing, while ${names.filter(n => given[n]).join(' and ')} is set`);
+  });
+}

@@ -1,0 +1,48 @@
+/** An Auto Scaling lifecycle action that waits to be completed. */
+export interface LifecycleAction {
+  group: string;
+  hook: string;
+  /** Absent where the notice carries none; Auto Scaling then finds the action by the instance. */
+  token?: string;
+  region?: string;
+}
+
+/** What somebody told us, in our words: everything we understand, whatever the wrapping it came in. */
+export type Event =
+  /** A host, or a person in its place, says that it goes or that it must be there. */
+  | {
+      kind: 'registration';
+      method: 'delete' | 'ensure';
+      node: string;
+      nagiosHost?: string;
+      instanceId?: string;
+    }
+  /** A person asks over the API. */
+  | {
+      kind: 'request';
+      method: 'delete' | 'ensure';
+      node: string;
+      nagiosHost?: string;
+      instanceId?: string;
+      reason?: string;
+      runList?: string[];
+      environment?: string;
+    }
+  /** AWS says that an instance has ended or is ending for good. */
+  | { kind: 'instance-ended'; notice: string; instanceId: string; lifecycle?: LifecycleAction }
+  /** AWS will take a Spot instance back in two minutes. */
+  | { kind: 'instance-ending'; notice: string; instanceId: string }
+  /** AWS says something of an instance that lives, may come back, or was never there. */
+  | { kind: 'harmless'; notice: string; instanceId?: string };
+
+/** One delivery of an event: what every road to us can tell of it. */
+export interface News {
+  event: Event;
+  source: 'sns' | 'sqs' | 'api';
+  /** The sender's own id of the message; the same for every copy and redelivery of it. */
+  messageId: string;
+  /** When the sender sent it. */
+  publishedAt: Date;
+  /** Who asked, where a person did. */
+  requestedBy?: string;
+}

@@ -1,0 +1,75 @@
+-- The record of a job is a hash; everything else here is found from it or leads to it:
+--   job:ID              the record; `state`, `run` (how often it was handed to BullMQ), `seq` (its place in lists)
+--   list:KIND:STATE     all jobs, by seq
+--   node:NAME           the jobs of a node, by seq            instance:ID   the same of an instance
+--   line:KEY            the open jobs of a node or instance, by turn: one works, the others wait
+--   active              KEY -> the job that works in that line
+--   known:IDENTITY      the job that an event already has
+--   outbox              `ID.RUN` to be handed to BullMQ; taken out when BullMQ has it
+local P = KEYS[1] .. ':'
+
+local function open(state)
+  return state == 'queued' or state == 'running' or state == 'retrying'
+end
+
+local function keys_of(id)
+  return cjson.decode(redis.call('HGET', P .. 'job:' .. id, 'keys'))
+end
+
+local function set_state(id, to)
+  local kind, from, seq = unpack(redis.call('HMGET', P .. 'job:' .. id, 'kind', 'state', 'seq'))
+  if from then redis.call('ZREM', P .. 'list:' .. kind .. ':' .. from, id) end
+  redis.call('HSET', P .. 'job:' .. id, 'state', to)
+  redis.call('ZADD', P .. 'list:' .. kind .. ':' .. to, seq, id)
+end
+
+-- A job may work when it is the first in each of its lines and none works there. Waiting leads only to earlier turns
+-- and to jobs that work, and those wait for nobody: there is no deadlock.
+local function try(id, tokens)
+  local keys = keys_of(id)
+  for _, key in ipairs(keys) do
+    if redis.call('HEXISTS', P .. 'active', key) == 1 then return end
+    if redis.call('ZRANGE', P .. 'line:' .. key, 0, 0)[1] ~= id then return end
+  end
+  for _, key in ipairs(keys) do redis.call('HSET', P .. 'active', key, id) end
+  local token = id .. '.' .. redis.call('HINCRBY', P .. 'job:' .. id, 'run', 1)
+  redis.call('SADD', P .. 'outbox', token)
+  tokens[#tokens + 1] = token
+end
+
+local function try_next(keys, tokens)
+  for _, key in ipairs(keys) do
+    local first = redis.call('ZRANGE', P .. 'line:' .. key, 0, 0)[1]
+    if first then try(first, tokens) end
+  end
+end
+
+local function join_lines(id, turn)
+  for _, key in ipairs(keys_of(id)) do redis.call('ZADD', P .. 'line:' .. key, turn, id) end
+end
+
+local function stop_working(id, keys)
+  for _, key in ipairs(keys) do
+    if redis.call('HGET', P .. 'active', key) == id then redis.call('HDEL', P .. 'active', key) end
+  end
+end
+
+local function leave_lines(id, tokens)
+  local keys = keys_of(id)
+  stop_working(id, keys)
+  for _, key in ipairs(keys) do redis.call('ZREM', P .. 'line:' .. key, id) end
+  try_next(keys, tokens)
+end
+
+-- Back into the lines, behind all that was accepted until now.
+local function reopen(id, tokens)
+  redis.call('HDEL', P .. 'job:' .. id, 'error', 'finishedAt')
+  redis.call('HSET', P .. 'job:' .. id, 'attempts', 0)
+  set_state(id, 'queued')
+  join_lines(id, redis.call('INCR', P .. 'seq'))
+  try(id, tokens)
+end
+
+local function index(name, id)
+  redis.call('ZADD', P .. name, redis.call('HGET', P .. 'job:' .. id, 'seq'), id)
+end

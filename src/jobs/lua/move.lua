@@ -1,0 +1,22 @@
+-- Moves a job to another state, if it is in one that allows it and, where a run is given, in that run.
+-- ARGV: id, run or '', allowed states (comma-separated), new state, then field, value, … to set; an empty value removes
+-- Returns { 1, tokens… }, or { 0, state or '' } where it is not moved
+local id, run, allowed, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local record = P .. 'job:' .. id
+local from, current = unpack(redis.call('HMGET', record, 'state', 'run'))
+if not from then return { 0, '' } end
+if not string.find(',' .. allowed .. ',', ',' .. from .. ',', 1, true) then return { 0, from } end
+if run ~= '' and run ~= current then return { 0, from } end
+
+for i = 5, #ARGV, 2 do
+  if ARGV[i + 1] == '' then redis.call('HDEL', record, ARGV[i])
+  else redis.call('HSET', record, ARGV[i], ARGV[i + 1]) end
+end
+local tokens = { 1 }
+if to == 'queued' and not open(from) then
+  reopen(id, tokens)
+else
+  set_state(id, to)
+  if open(from) and not open(to) then leave_lines(id, tokens) end
+end
+return tokens

@@ -1,0 +1,87 @@
+import type { Logger } from 'pino';
+import { describe } from '../errors.ts';
+import type { StepName } from '../job.ts';
+import { PLANS } from '../plan.ts';
+import type { Dispatcher } from './dispatch.ts';
+import type { Facts, JobRecord, JobStore } from './store.ts';
+
+/** Thrown where another worker has the job by now: nothing more may be done for it here. */
+export class LostLock extends Error {}
+
+/** Thrown where the job turned out to be about a node that another job works on, and waits for its turn. */
+export class Waits extends Error {}
+
+export interface StepResult {
+  state: 'done' | 'skipped' | 'failed';
+  note?: string;
+}
+
+/** What a step may do besides its own calls. */
+export interface StepContext {
+  /** Right before each destructive call: @throws LostLock */
+  stillLocked: () => Promise<void>;
+  /** Makes the job one of this node. @throws Waits */
+  claimNode: (node: string) => Promise<void>;
+  remember: (facts: Facts) => Promise<void>;
+}
+
+export type Step = (job: JobRecord, context: StepContext) => Promise<StepResult>;
+export type Steps = Record<StepName, Step>;
+
+export interface RunDependencies {
+  steps: Steps;
+  store: JobStore;
+  dispatcher: Dispatcher;
+  log: Logger;
+  stillLocked: () => Promise<void>;
+}
+
+/** Works the steps of the job's plan that are not done yet, each recorded when it is. */
+export async function runSteps(
+  job: JobRecord,
+  { steps, store, dispatcher, log, stillLocked }: RunDependencies,
+) {
+  const context: StepContext = {
+    stillLocked,
+    async claimNode(node) {
+      const { goesOn, tokens } = await store.claimNode(job, node);
+      await dispatcher.dispatch(tokens);
+      if (!goesOn) throw new Waits();
+      job.node = node;
+    },
+    remember: facts => store.remember(job, facts),
+  };
+  for (const name of PLANS[job.kind]) {
+    if (job.steps.some(step => step.name === name && step.state !== 'failed')) continue;
+    const result = await attempt(name, job, context, steps, store);
+    const record = { name, at: new Date().toISOString(), ...result };
+    await store.recordStep(job, record);
+    job.steps = [...job.steps.filter(step => step.name !== name), record];
+    log[result.state === 'failed' ? 'warn' : 'info'](
+      { step: name, node: job.node, ...result },
+      `step ${result.state}`,
+    );
+  }
+}
+
+async function attempt(
+  name: StepName,
+  job: JobRecord,
+  context: StepContext,
+  steps: Steps,
+  store: JobStore,
+): Promise<StepResult> {
+  try {
+    return await steps[name](job, context);
+  } catch (error) {
+    if (!(error instanceof LostLock || error instanceof Waits)) {
+      await store.recordStep(job, {
+        name,
+        state: 'failed',
+        at: new Date().toISOString(),
+        note: describe(error),
+      });
+    }
+    throw error;
+  }
+}

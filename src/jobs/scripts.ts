@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+const NAMES = ['accept', 'move', 'claim', 'list', 'stamp', 'begin-run', 'end-run'] as const;
+type ScriptName = (typeof NAMES)[number];
+type Argument = string | number;
+
+/** A change in Redis that happens as a whole or not at all; see lua/common.lua for the keys. */
+export type RunScript = (name: ScriptName, ...args: Argument[]) => Promise<unknown>;
+
+const read = (name: string) => readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
+
+/** Makes the scripts of lua/ callable on a connection, for the keys under `prefix`. */
+export function loadScripts(redis: Redis, prefix: string): RunScript {
+  const common = read('common');
+  type Command = (key: string, ...args: Argument[]) => Promise<unknown>;
+  const commands = redis as unknown as Record<string, Command>;
+  for (const name of NAMES) redis.defineCommand(name, { numberOfKeys: 1, lua: `${common}\n${read(name)}` });
+  return (name, ...args) =>
+    commands[name]?.(prefix, ...args) ?? Promise.reject(new Error(`no script ${name}`));
+}

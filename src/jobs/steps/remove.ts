@@ -1,0 +1,83 @@
+import type { ChefClient } from '../../clients/chef.ts';
+import type { ChefNode } from '../../clients/chef-node.ts';
+import { AppError } from '../../errors.ts';
+import { checkInstance } from '../../guard.ts';
+import type { Step, StepContext } from '../run.ts';
+import type { JobRecord } from '../store.ts';
+
+export interface RemoveDependencies {
+  chef: ChefClient;
+  attribute: (node: ChefNode, path: string) => unknown;
+  instanceAttribute: string;
+  /** Notes that Chef is about to change or has changed, so that chef-client runs after it. */
+  stamp: (jobId: string) => Promise<void>;
+}
+
+type What = 'client' | 'node';
+
+/** A dying chef-client may save its node once more; no more than a few times. */
+const RETURNS = 3;
+
+export function deleteClientStep(dependencies: RemoveDependencies): Step {
+  return (job, context) => removeStep('client', job, context, dependencies);
+}
+
+export function deleteNodeStep(dependencies: RemoveDependencies): Step {
+  return (job, context) => removeStep('node', job, context, dependencies);
+}
+
+/** Sees that client and node are gone, and removes a node that its own chef-client saved again meanwhile. */
+export function verifyStep(dependencies: RemoveDependencies): Step {
+  return async (job, context) => {
+    const name = job.node;
+    if (!name) return { state: 'skipped', note: 'no node' };
+    for (let returns = 0; await dependencies.chef.getNode(name); returns++) {
+      if (returns === RETURNS)
+        throw new AppError('conflict', `Chef node ${name} keeps coming back; is its host alive?`);
+      await remove('node', name, job, context, dependencies);
+    }
+    if (await dependencies.chef.getClient(name)) {
+      throw new AppError(
+        'contradiction',
+        `Chef client ${name} was made again after its deletion: a new machine of this name? Its client was left alone`,
+      );
+    }
+    return { state: 'done', note: 'node and client are gone' };
+  };
+}
+
+async function removeStep(
+  what: What,
+  job: JobRecord,
+  context: StepContext,
+  dependencies: RemoveDependencies,
+) {
+  if (!job.node) return { state: 'skipped', note: 'no node' } as const;
+  const outcome = await remove(what, job.node, job, context, dependencies);
+  if (outcome === 'absent') return { state: 'done', note: `there was no ${what} ${job.node}` } as const;
+  return { state: 'done' } as const;
+}
+
+async function remove(
+  what: What,
+  name: string,
+  job: JobRecord,
+  context: StepContext,
+  { chef, attribute, instanceAttribute, stamp }: RemoveDependencies,
+): Promise<'deleted' | 'absent'> {
+  const node = await chef.getNode(name);
+  if (node) {
+    checkInstance(
+      { node: name, instanceId: job.instanceId },
+      attribute(node, instanceAttribute),
+      instanceAttribute,
+    );
+  } else if (what === 'node') {
+    return 'absent';
+  }
+  await stamp(job.id);
+  await context.stillLocked();
+  const outcome = await (what === 'node' ? chef.deleteNode(name) : chef.deleteClient(name));
+  await stamp(job.id);
+  return outcome;
+}

@@ -1,0 +1,209 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { ErrorCode } from '../errors.ts';
+import type { News } from '../event.ts';
+import {
+  JOB_KINDS,
+  JOB_STATES,
+  type Job,
+  type JobKind,
+  type JobState,
+  STEP_NAMES,
+  type StepName,
+  type StepRecord,
+} from '../job.ts';
+import type { RunScript } from './scripts.ts';
+
+/** What the steps of a job have learnt so far, kept for those after them and for the next attempt. */
+export interface Facts {
+  /** Whether the Chef server had the node when it was looked for. */
+  inChef?: boolean;
+  fqdn?: string;
+  /** The downtime asked for; there before it is sent, so that a second attempt looks for it first. */
+  downtime?: { host: string; submittedAt: string } | undefined;
+  archive?: string;
+}
+
+/** A job as those see it who work on it. */
+export interface JobRecord extends Job {
+  /** How often it was handed to BullMQ; an older run has nothing to say any more. */
+  run: number;
+  /** Its place among all jobs, by acceptance. */
+  seq: number;
+  facts: Facts;
+}
+
+export interface JobFilter {
+  kind?: JobKind | undefined;
+  state?: JobState | undefined;
+  node?: string | undefined;
+  instanceId?: string | undefined;
+  limit: number;
+  cursor?: string | undefined;
+}
+
+export type JobError = { code: ErrorCode | 'internal'; message: string };
+
+/** `ID.RUN`: what BullMQ is handed. */
+export type Token = string;
+
+/** The jobs in Redis: the one source of truth of what was asked, what was done and what is left. */
+export class JobStore {
+  readonly #redis: Redis;
+  readonly #run: RunScript;
+  readonly #prefix: string;
+
+  constructor(redis: Redis, run: RunScript, prefix: string) {
+    this.#redis = redis;
+    this.#run = run;
+    this.#prefix = prefix;
+  }
+
+  /** Makes a job of an event, or finds the one that already has it. */
+  async accept(
+    news: News,
+    kind: JobKind,
+  ): Promise<{ jobId: string; outcome: 'accepted' | 'duplicate'; tokens: Token[] }> {
+    const { event } = news;
+    const instanceId = event.instanceId;
+    const node = 'node' in event ? event.node : undefined;
+    const arrival = {
+      id: randomUUIDv7(),
+      kind,
+      identity: kind !== 'ensure' && instanceId ? `${kind}:${instanceId}` : `message:${news.messageId}`,
+      publishedAt: news.publishedAt.getTime(),
+      state: 'queued' satisfies JobState,
+      keys: [...(instanceId ? [`i:${instanceId}`] : []), ...(node ? [`n:${node}`] : [])],
+      node,
+      instanceId,
+    };
+    const record = fields({
+      source: news.source,
+      event: JSON.stringify(event),
+      receivedAt: new Date().toISOString(),
+      node,
+      instanceId,
+      requestedBy: news.requestedBy,
+    });
+    const reply = await this.#run('accept', JSON.stringify(arrival), ...record);
+    const [jobId, outcome, ...tokens] = reply as [string, 'accepted' | 'duplicate', ...Token[]];
+    return { jobId, outcome, tokens };
+  }
+
+  async get(id: string): Promise<JobRecord | undefined> {
+    return toRecord(id, await this.#redis.hgetall(`${this.#prefix}:job:${id}`));
+  }
+
+  /** Newest first. The cost follows the limit, not the number of jobs. */
+  async list(filter: JobFilter): Promise<{ jobs: JobRecord[]; next: string | null }> {
+    const wanted = filter.limit + 1;
+    const jobs: JobRecord[] = [];
+    let cursor = filter.cursor ?? '+inf';
+    for (let page: string[] = []; ; ) {
+      page = (await this.#run('list', wanted, cursor, ...lists(filter))) as string[];
+      const ids = page.filter((_, at) => at % 2 === 0);
+      jobs.push(
+        ...(await this.#getAll(ids)).filter(
+          (job): job is JobRecord => job !== undefined && matches(job, filter),
+        ),
+      );
+      if (ids.length < wanted || jobs.length >= wanted) break;
+      cursor = page.at(-1) ?? cursor;
+    }
+    const next = jobs.length >= wanted ? String(jobs[filter.limit - 1]?.seq) : null;
+    return { jobs: jobs.slice(0, filter.limit), next };
+  }
+
+  /** Moves a job of this run on; false where it is no longer in that run or in none of the states. */
+  async move(
+    job: { id: string; run?: number },
+    from: readonly JobState[],
+    to: JobState,
+    change: { attempts?: number; error?: JobError | null; finishedAt?: string } = {},
+  ): Promise<{ moved: true; tokens: Token[] } | { moved: false; state: JobState | undefined }> {
+    const patch = fields({
+      attempts: change.attempts?.toString(),
+      error: change.error === null ? '' : change.error && JSON.stringify(change.error),
+      finishedAt: change.finishedAt,
+    });
+    const reply = (await this.#run('move', job.id, job.run ?? '', from.join(','), to, ...patch)) as [
+      number,
+      ...string[],
+    ];
+    const [moved, ...rest] = reply;
+    if (moved === 1) return { moved: true, tokens: rest };
+    return { moved: false, state: (rest[0] || undefined) as JobState | undefined };
+  }
+
+  /** Takes the line of the node that a job turned out to be about; where another is before it there, the job waits. */
+  async claimNode(job: JobRecord, node: string): Promise<{ goesOn: boolean; tokens: Token[] }> {
+    const reply = await this.#run('claim', job.id, job.run, `n:${node}`, `node:${node}`, 'node', node);
+    const [goesOn, ...tokens] = reply as [number, ...Token[]];
+    return { goesOn: goesOn === 1, tokens };
+  }
+
+  async recordStep(job: JobRecord, step: StepRecord): Promise<void> {
+    await this.#redis.hset(`${this.#prefix}:job:${job.id}`, `step:${step.name}`, JSON.stringify(step));
+  }
+
+  async remember(job: JobRecord, facts: Facts): Promise<void> {
+    Object.assign(job.facts, facts);
+    await this.#redis.hset(`${this.#prefix}:job:${job.id}`, 'facts', JSON.stringify(job.facts));
+  }
+
+  /** In the same order; undefined for a record that is gone. */
+  async #getAll(ids: string[]): Promise<(JobRecord | undefined)[]> {
+    const pipeline = this.#redis.pipeline();
+    for (const id of ids) pipeline.hgetall(`${this.#prefix}:job:${id}`);
+    const replies = (await pipeline.exec()) ?? [];
+    return replies.map(([error, hash], at) => {
+      if (error) throw error;
+      return toRecord(ids[at] ?? '', hash as Record<string, string>);
+    });
+  }
+}
+
+/** The fewest lists that hold every job the filter lets through. */
+function lists({ kind, state, node, instanceId }: JobFilter): string[] {
+  if (instanceId) return [`instance:${instanceId}`];
+  if (node) return [`node:${node}`];
+  const kinds = kind ? [kind] : JOB_KINDS;
+  const states = state ? [state] : JOB_STATES;
+  return kinds.flatMap(k => states.map(s => `list:${k}:${s}`));
+}
+
+function matches(job: Job, { kind, state, node, instanceId }: JobFilter): boolean {
+  return (
+    (!kind || job.kind === kind) &&
+    (!state || job.state === state) &&
+    (!node || job.node === node) &&
+    (!instanceId || job.instanceId === instanceId)
+  );
+}
+
+function fields(values: Record<string, string | undefined>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
+}
+
+function toRecord(id: string, hash: Record<string, string>): JobRecord | undefined {
+  if (!hash['kind']) return undefined;
+  const step = (name: StepName) => hash[`step:${name}`];
+  return {
+    id,
+    kind: hash['kind'] as JobKind,
+    state: hash['state'] as JobState,
+    node: hash['node'] ?? null,
+    instanceId: hash['instanceId'] ?? null,
+    source: hash['source'] as News['source'],
+    event: JSON.parse(hash['event'] ?? '{}'),
+    ...(hash['requestedBy'] && { requestedBy: hash['requestedBy'] }),
+    receivedAt: hash['receivedAt'] ?? '',
+    finishedAt: hash['finishedAt'] ?? null,
+    attempts: Number(hash['attempts']),
+    steps: STEP_NAMES.flatMap(name => (step(name) ? [JSON.parse(step(name) ?? '') as StepRecord] : [])),
+    ...(hash['error'] && { error: JSON.parse(hash['error']) as JobError }),
+    run: Number(hash['run'] ?? 0),
+    seq: Number(hash['seq']),
+    facts: JSON.parse(hash['facts'] ?? '{}'),
+  };
+}

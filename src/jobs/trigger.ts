@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { describe } from '../errors.ts';
+import { runCommand } from './command.ts';
+import { backoff } from './retry.ts';
+import type { RunScript } from './scripts.ts';
+
+export interface TriggerOptions {
+  prefix: string;
+  command: readonly string[];
+  /** Quiet time between the last change in Chef and the run, in milliseconds. */
+  settleMs: number;
+  /** Limit of a run, in milliseconds. */
+  timeoutMs: number;
+}
+
+export interface TriggerStatus {
+  state: 'idle' | 'waiting' | 'running';
+  /** Deletions that no run has covered yet. */
+  pendingDeletes: number;
+  lastRun: LastRun | null;
+}
+
+interface LastRun {
+  startedAt: string;
+  finishedAt: string;
+  exitCode: number | null;
+  output: string;
+}
+
+const TICK_MS = 500;
+const LEASE_MS = 15_000;
+
+/**
+ * Runs chef-client once all is quiet.
+ *
+ * Every job stamps itself into `uncovered` with the next value of one clock before it changes anything in Chef. A run
+ * begins, in one step with noting the clock, only while no job is open; so whoever has a stamp up to that clock has
+ * finished before the run began, and the run sees its change. A run that exits 0 removes the stamps up to its clock;
+ * later ones stay and ask for another run. Whatever dies in between leaves the stamps, and so the wish for a run.
+ */
+export class Trigger {
+  readonly #redis: Redis;
+  readonly #run: RunScript;
+  readonly #options: TriggerOptions;
+  readonly #log: Logger;
+  readonly #owner = randomUUID();
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #current: Promise<void> | undefined;
+
+  constructor(redis: Redis, run: RunScript, options: TriggerOptions, log: Logger) {
+    this.#redis = redis;
+    this.#run = run;
+    this.#options = options;
+    this.#log = log;
+  }
+
+  /** Notes that a job is about to change what Chef knows. */
+  async stamp(jobId: string): Promise<void> {
+    await this.#run('stamp', jobId, Date.now());
+  }
+
+  async status(): Promise<TriggerStatus> {
+    const { prefix } = this.#options;
+    const [pendingDeletes, running, lastRun] = await Promise.all([
+      this.#redis.zcard(`${prefix}:trigger:uncovered`),
+      this.#redis.exists(`${prefix}:trigger:lease`),
+      this.#redis.hget(`${prefix}:trigger`, 'lastRun'),
+    ]);
+    const waiting = pendingDeletes > 0 ? 'waiting' : 'idle';
+    return {
+      state: running ? 'running' : waiting,
+      pendingDeletes,
+      lastRun: lastRun ? JSON.parse(lastRun) : null,
+    };
+  }
+
+  /** From now on this process runs chef-client when it is due. */
+  start(): void {
+    this.#timer = setInterval(() => this.check(), TICK_MS);
+  }
+
+  /** Looks whether a run is due, and begins it; one at a time. */
+  check(): void {
+    if (this.#current || this.#stopping.signal.aborted) return;
+    this.#current = this.#runIfDue()
+      .catch(error => this.#log.warn({ err: describe(error) }, 'chef-client trigger: will look again'))
+      .finally(() => {
+        this.#current = undefined;
+      });
+  }
+
+  /** Ends a run that is under way; it is repeated after the next start. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stopping.abort();
+    await this.#current;
+  }
+
+  async #runIfDue(): Promise<void> {
+    const clock = await this.#run('begin-run', this.#owner, LEASE_MS, this.#options.settleMs, Date.now());
+    if (clock === null) return;
+    const renewal = setInterval(() => this.#renew(), LEASE_MS / 3);
+    try {
+      await this.#runOnce(String(clock));
+    } finally {
+      clearInterval(renewal);
+    }
+  }
+
+  async #runOnce(clock: string): Promise<void> {
+    const { command, timeoutMs } = this.#options;
+    const startedAt = new Date();
+    this.#log.info({ command: command.join(' ') }, 'chef-client run begins');
+    const { exitCode, output, busy } = await runCommand(command, timeoutMs, this.#stopping.signal);
+    const finishedAt = new Date();
+    const seconds = (finishedAt.getTime() - startedAt.getTime()) / 1000;
+    if (busy)
+      this.#log.warn('an earlier chef-client run of this host is still under way; trying again after it');
+    else if (exitCode === 0) this.#log.info({ exitCode, seconds }, 'chef-client run done');
+    else
+      this.#log.error(
+        { exitCode, seconds, output: output.slice(-2_000) },
+        'chef-client run failed; it is repeated',
+      );
+    const lastRun: LastRun = {
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt.toISOString(),
+      exitCode,
+      output,
+    };
+    const failures = Number(await this.#redis.hget(`${this.#options.prefix}:trigger`, 'failures'));
+    const notBefore = finishedAt.getTime() + backoff(busy ? 1 : failures + 1);
+    await this.#run(
+      'end-run',
+      this.#owner,
+      clock,
+      exitCode ?? '',
+      notBefore,
+      busy ? '' : JSON.stringify(lastRun),
+    );
+  }
+
+  async #renew(): Promise<void> {
+    const key = `${this.#options.prefix}:trigger:lease`;
+    try {
+      if ((await this.#redis.get(key)) === this.#owner) await this.#redis.pexpire(key, LEASE_MS);
+    } catch {
+      // Redis is away: the lease runs out, and the end of this run is then not believed.
+    }
+  }
+}

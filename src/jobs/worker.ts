@@ -1,0 +1,109 @@
+import { type Job as BullJob, DelayedError, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { AppError, describe } from '../errors.ts';
+import type { JobState } from '../job.ts';
+import { type Dispatcher, QUEUE } from './dispatch.ts';
+import { fateOf } from './retry.ts';
+import { LostLock, runSteps, type Steps, Waits } from './run.ts';
+import type { JobRecord, JobStore } from './store.ts';
+
+export interface WorkerOptions {
+  prefix: string;
+  /** Jobs under way at once in this process; their calls are bounded by the clients' connections. */
+  concurrency: number;
+  /** How long a job of a worker that died stays locked, in milliseconds. */
+  lockMs: number;
+}
+
+export interface WorkerDependencies {
+  redis: Redis;
+  store: JobStore;
+  dispatcher: Dispatcher;
+  steps: Steps;
+  log: Logger;
+  /** Called whenever a job may have been the last that was open. */
+  onSettled: () => void;
+}
+
+/** Takes jobs from BullMQ and works them; what happened is in the record before BullMQ hears of it. */
+export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): Worker {
+  const { store, dispatcher, log, steps, onSettled } = dependencies;
+
+  async function work(bull: BullJob, lock: string | undefined): Promise<void> {
+    const [id = '', run = ''] = (bull.id ?? '').split('.');
+    const job = await begin(id, Number(run));
+    if (!job) return;
+    const jobLog = log.child({ job: id, kind: job.kind, node: job.node, instanceId: job.instanceId });
+    const stillLocked = async () => {
+      if (lock !== undefined && (await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
+    };
+    try {
+      await runSteps(job, { steps, store, dispatcher, log: jobLog, stillLocked });
+      await end(job, 'done');
+      jobLog.info({ attempts: job.attempts, node: job.node }, 'job done');
+    } catch (error) {
+      if (error instanceof Waits) return;
+      if (error instanceof LostLock) {
+        jobLog.warn('lost the job’s lock: another worker goes on with it');
+        return;
+      }
+      const delayMs = await fail(job, error, jobLog);
+      if (delayMs === undefined) return;
+      await bull.moveToDelayed(Date.now() + delayMs, lock);
+      throw new DelayedError();
+    }
+  }
+
+  async function begin(id: string, run: number): Promise<JobRecord | undefined> {
+    const record = await store.get(id);
+    if (record?.run !== run) return undefined;
+    const job = { ...record, attempts: record.attempts + 1 };
+    const { moved } = await store.move(job, ['queued', 'running', 'retrying'], 'running', {
+      attempts: job.attempts,
+      error: null,
+    });
+    return moved ? job : undefined;
+  }
+
+  /** @returns how long to wait before the next attempt, in milliseconds; undefined where there is none */
+  async function fail(job: JobRecord, error: unknown, jobLog: Logger): Promise<number | undefined> {
+    const fate = fateOf(error, job.attempts);
+    const said = {
+      code: error instanceof AppError ? error.code : ('internal' as const),
+      message: describe(error),
+    };
+    if (fate.kind === 'retry') {
+      jobLog.warn(
+        { err: said.message, attempts: job.attempts, inMs: fate.delayMs },
+        'job will be tried again',
+      );
+      await store.move(job, ['running'], 'retrying', { error: said });
+      return fate.delayMs;
+    }
+    const state = fate.kind === 'hold' ? 'held' : 'failed';
+    jobLog.error({ err: said.message, attempts: job.attempts }, `job ${state}`);
+    await end(job, state, said);
+    return undefined;
+  }
+
+  async function end(job: JobRecord, state: JobState, error?: JobRecord['error']): Promise<void> {
+    const finishedAt = state === 'held' ? {} : { finishedAt: new Date().toISOString() };
+    const result = await store.move(job, ['running'], state, { ...finishedAt, ...(error && { error }) });
+    if (result.moved) await dispatcher.dispatch(result.tokens);
+    onSettled();
+  }
+
+  const worker = new Worker(QUEUE, work, {
+    connection: dependencies.redis,
+    prefix: options.prefix,
+    concurrency: options.concurrency,
+    lockDuration: options.lockMs,
+    stalledInterval: options.lockMs / 2,
+    // A worker killed in the middle of a job is no fault of the job.
+    maxStalledCount: Number.MAX_SAFE_INTEGER,
+    runRetryDelay: 1_000,
+  });
+  worker.on('error', error => log.debug({ err: describe(error) }, 'worker'));
+  return worker;
+}

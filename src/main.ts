@@ -1,0 +1,24 @@
+import { readSettings, SettingsError } from './config.ts';
+import { describe } from './errors.ts';
+import { startService } from './service.ts';
+
+const STOP_LIMIT_MS = 30_000;
+
+try {
+  const service = await startService(readSettings(process.env));
+  const stop = (signal: string) => {
+    // A second signal ends the process at once, and so does a stop that hangs.
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1));
+    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
+    service.close(signal).then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  };
+  process.once('SIGTERM', () => stop('SIGTERM'));
+  process.once('SIGINT', () => stop('SIGINT'));
+} catch (error) {
+  process.stderr.write(`chef-deregistration-manager: ${error instanceof Error ? describe(error) : error}\n`);
+  if (error instanceof SettingsError) process.stderr.write(`${error.message}\n`);
+  process.exit(error instanceof SettingsError ? 2 : 1);
+}

@@ -1,0 +1,14 @@
+import type { JobKind, StepName } from './job.ts';
+
+/**
+ * The steps of each kind of job, in order; every one may be done again without harm.
+ *
+ * The client goes before the node: a chef-client that is just finishing can then no longer save its node, and a node
+ * it saved in the last moment is found by `verify`. The proof of the downtime comes last, since Nagios shows one only
+ * at its next status update, and nothing else depends on it.
+ */
+export const PLANS: Record<JobKind, readonly StepName[]> = {
+  delete: ['find', 'downtime', 'archive', 'delete-client', 'delete-node', 'verify', 'confirm-downtime'],
+  downtime: ['find', 'downtime', 'confirm-downtime'],
+  ensure: [],
+};

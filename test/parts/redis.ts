@@ -1,0 +1,66 @@
+import type { ChildProcess } from 'node:child_process';
+import { freePort, freshDirectory, type Running, start, unpacked } from './process.ts';
+
+export interface RedisOptions {
+  port?: number;
+  /** Where the append-only file lives; a new empty directory unless told. */
+  dir?: string;
+  /** `yes` unless told. Debian's own redis.conf says `no`. */
+  appendonly?: 'yes' | 'no';
+  /** `noeviction` unless told: BullMQ needs it. */
+  maxmemoryPolicy?: string;
+  password?: string;
+}
+
+export interface RedisServer {
+  readonly url: string;
+  readonly port: number;
+  readonly dir: string;
+  /** The process that runs now; another one after a restart. */
+  readonly child: ChildProcess;
+  /** Ends it, also while paused. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Starts it again on the same port and directory, after kill -9 where it still runs. */
+  restart(): Promise<void>;
+  /** Connections stay open and nothing answers (SIGSTOP). */
+  pause(): void;
+  resume(): void;
+}
+
+/** A real redis-server on 127.0.0.1. */
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const port = options.port ?? (await freePort());
+  const dir = options.dir ?? freshDirectory('redis');
+  const { password } = options;
+  const args = [
+    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''],
+    ...['--appendonly', options.appendonly ?? 'yes'],
+    ...['--maxmemory-policy', options.maxmemoryPolicy ?? 'noeviction'],
+    ...(password === undefined ? [] : ['--requirepass', password]),
+  ];
+  const launch = () =>
+    start(unpacked('usr/bin/redis-server'), { args, ready: /ready to accept connections/i });
+  let running: Running = await launch();
+
+  const stop = async (signal?: NodeJS.Signals) => {
+    const ended = running.stop(signal);
+    // A stopped process takes no signal but SIGKILL before it continues.
+    running.child.kill('SIGCONT');
+    await ended;
+  };
+  return {
+    url: `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
+    port,
+    dir,
+    get child() {
+      return running.child;
+    },
+    stop,
+    restart: async () => {
+      await stop('SIGKILL');
+      running = await launch();
+    },
+    pause: () => void running.child.kill('SIGSTOP'),
+    resume: () => void running.child.kill('SIGCONT'),
+  };
+}
