@@ -78,6 +78,8 @@ function explainRefusal({ status, type, message, errors }: Refusal): ReturnType<
       field: 'body',
     };
   }
+  // The validator prefixes the path to what a security handler said.
+  if (status === 401) return { status, detail: errors?.[0]?.message ?? message };
   const [first] = errors ?? [];
   const field = first?.path.replace(/^\/?(body|query|params|headers)\/?/, '').replaceAll('/', '.');
   const detail = errors?.map(each => `${each.path.replace(/^\//, '')} ${each.message}`).join('; ') || message;

@@ -57,12 +57,14 @@ export function readNamed<T extends JsonObject & { name: string }>(
   throw new AppError('rejected', `${asked(answer)} answered ${answer.status} ${other}: ${WRONG_URL}`);
 }
 
-/** The server's 404 has a list of messages; one that says the organization is missing says nothing of the thing in it. */
-function saysAbsent({ status, text, target }: ChefAnswer): boolean {
+/** The server's 404 has a list of messages; one that says the organization is missing says nothing of what is in it. */
+function saysAbsent({ status, text }: ChefAnswer): boolean {
   if (status !== 404) return false;
   const messages = errorMessages(text);
-  const name = target.at(-1) ?? '';
-  return messages !== undefined && !/\borgani[sz]ation\b/i.test(messages.replaceAll(name, ''));
+  return (
+    messages !== undefined &&
+    !/^\W*(the )?organi[sz]ation\b|\borgani[sz]ation\b.* does not exist/i.test(messages)
+  );
 }
 
 function refusal(answer: ChefAnswer): AppError {

@@ -51,10 +51,7 @@ export class ChefConnection {
   /** @throws AppError `invalid` where the URL, the client's name or its key cannot be used */
   constructor(options: ChefOptions) {
     this.#base = baseUrl(options.url);
-    if (!isNodeName(options.clientName)) {
-      throw new AppError('invalid', `${JSON.stringify(options.clientName)} is no name of a Chef client`);
-    }
-    this.#clientName = options.clientName;
+    this.#clientName = segment(options.clientName, 'client');
     this.#key = parseKey(options.key);
     this.#signing = options.signing ?? '1.3';
     this.#now = options.now ?? (() => new Date());
@@ -73,6 +70,10 @@ export class ChefConnection {
   /** @throws AppError `unavailable`; any other answer comes back to be read */
   call(call: ChefCall): Promise<ChefAnswer> {
     return this.#send(this.#http, call);
+  }
+
+  get(...target: string[]): Promise<ChefAnswer> {
+    return this.call({ method: 'GET', target, repeatable: true });
   }
 
   /** As call, once and with a shorter limit. */
@@ -109,6 +110,16 @@ export class ChefConnection {
     });
     return { ...response, method, url, target, clientName: this.#clientName, at: this.#now() };
   }
+}
+
+/**
+ * The one way a name gets into a path. All its characters stand for themselves there (RFC 3986, pchar), and Chef servers
+ * check the signature of the path as it was sent, so it is not percent-encoded.
+ * @throws AppError `invalid` for anything that could be more or less than one segment
+ */
+export function segment(name: unknown, kind: 'node' | 'client' | 'key'): string {
+  if (isNodeName(name)) return name;
+  throw new AppError('invalid', `${JSON.stringify(name)} is no name of a Chef ${kind}`, { field: 'name' });
 }
 
 /** Without a slash at the end. */

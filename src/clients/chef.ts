@@ -1,23 +1,10 @@
 import { AppError } from '../errors.ts';
-import { isNodeName } from '../names.ts';
-import { type ChefAnswer, readJson, readNamed, readObject } from './chef-answer.ts';
-import { ChefConnection, type ChefOptions } from './chef-connection.ts';
-import { type ChefNode, isObject, type JsonObject } from './chef-node.ts';
+import { readNamed, readObject } from './chef-answer.ts';
+import { ChefConnection, type ChefOptions, segment } from './chef-connection.ts';
+import { type ClientKey, clientKeys } from './chef-keys.ts';
+import type { ChefNode, JsonObject } from './chef-node.ts';
 import { nodeSearch } from './chef-search.ts';
-
-/** A public key of a client, in the Chef server's words; `expiration_date` is `infinity` or ISO 8601. */
-export interface ClientKey {
-  name: string;
-  public_key: string;
-  expiration_date: string;
-}
-
-/** What the server has under one name; null for what it has not. */
-export interface ChefSnapshot {
-  node: string | null;
-  client: string | null;
-  clientKeys: string[];
-}
+import { type ChefSnapshot, takeSnapshot } from './chef-snapshot.ts';
 
 /**
  * A Chef Infra Server, signed in as one client. Source: https://docs.chef.io/server/api_chef_server/
@@ -33,27 +20,21 @@ export class ChefClient {
   }
 
   async getNode(name: string): Promise<ChefNode | undefined> {
-    return readNamed<ChefNode>(await this.#get('nodes', segment(name, 'node')), name);
+    return readNamed<ChefNode>(await this.#server.get('nodes', segment(name, 'node')), name);
   }
 
   async getClient(name: string): Promise<JsonObject | undefined> {
-    return readNamed(await this.#get('clients', segment(name, 'client')), name);
+    return readNamed(await this.#server.get('clients', segment(name, 'client')), name);
   }
 
   /** All keys of a client, expired ones too; undefined where there is no such client. */
   async getClientKeys(name: string): Promise<ClientKey[] | undefined> {
-    const client = segment(name, 'client');
-    const answer = await this.#get('clients', client, 'keys');
-    const list = readJson(answer);
-    if (list === undefined) return undefined;
-    // A server that keeps one key in the client itself (goiardi, Chef 11) answers with the client.
-    if (!Array.isArray(list)) return [publicKey(readNamed(answer, client), 'default', client)];
-    const keys = list.map(async (item: unknown) => {
-      const key = segment(isObject(item) ? item['name'] : undefined, 'key');
-      const found = readNamed(await this.#get('clients', client, 'keys', key), key);
-      return found && publicKey(found, key, client);
-    });
-    return (await Promise.all(keys)).filter(key => key !== undefined);
+    return clientKeys(this.#server, segment(name, 'client'));
+  }
+
+  /** Everything the server has of a host, to be kept before it is deleted. */
+  async snapshot(name: string): Promise<ChefSnapshot> {
+    return takeSnapshot(this.#server, segment(name, 'node'));
   }
 
   async deleteNode(name: string): Promise<'deleted' | 'absent'> {
@@ -107,10 +88,6 @@ export class ChefClient {
     return this.#server.close();
   }
 
-  #get(...target: string[]): Promise<ChefAnswer> {
-    return this.#server.call({ method: 'GET', target, repeatable: true });
-  }
-
   async #delete(kind: 'nodes' | 'clients', name: string): Promise<'deleted' | 'absent'> {
     const answer = await this.#server.call({ method: 'DELETE', target: [kind, name], repeatable: true });
     return readNamed(answer, name) ? 'deleted' : 'absent';
@@ -122,25 +99,4 @@ export class ChefClient {
     if (created) return created;
     throw new AppError('rejected', `${answer.url.href} is missing, so ${name} could not be created`);
   }
-}
-
-/**
- * The one way a name gets into a path. All its characters stand for themselves there (RFC 3986, pchar), and Chef servers
- * check the signature of the path as it was sent, so it is not percent-encoded.
- */
-function segment(name: unknown, kind: 'node' | 'client' | 'key'): string {
-  if (isNodeName(name)) return name;
-  throw new AppError('invalid', `${JSON.stringify(name)} is no name of a Chef ${kind}`, { field: 'name' });
-}
-
-function publicKey(holder: JsonObject | undefined, name: string, client: string): ClientKey {
-  const { public_key, expiration_date } = holder ?? {};
-  if (typeof public_key !== 'string') {
-    throw new AppError('rejected', `Chef server gave key ${name} of client ${client} without its public_key`);
-  }
-  return {
-    name,
-    public_key,
-    expiration_date: typeof expiration_date === 'string' ? expiration_date : 'infinity',
-  };
 }

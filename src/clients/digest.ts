@@ -8,7 +8,6 @@ export interface DigestChallenge {
   opaque: string | undefined;
   /** Absent where the server speaks RFC 2069 only. */
   qop: 'auth' | undefined;
-  stale: boolean;
 }
 
 export interface DigestAnswer {
@@ -58,7 +57,6 @@ function readOne(text: string): DigestChallenge | undefined {
     nonce,
     opaque: said.get('opaque'),
     qop: qops && 'auth',
-    stale: said.get('stale')?.toLowerCase() === 'true',
   };
 }
 

@@ -13,7 +13,7 @@ export function cleanComment(text: string): string {
     .replace(/[<>]/g, '')
     .replace(/[^ -~]/gu, '?')
     .replace(/ +/g, ' ')
-    .trim()
+    .trimStart()
     .slice(0, LONGEST)
-    .trim();
+    .trimEnd();
 }

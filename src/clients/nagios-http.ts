@@ -55,12 +55,13 @@ export class NagiosHttp {
    * @throws AppError `unavailable`, `credentials`, `permission` (403), `rejected` (404 and the rest)
    */
   async request(request: CgiRequest): Promise<HttpResponse> {
-    for (let attempt = 1; ; attempt++) {
+    for (let challenged = false; ; challenged = true) {
+      const scheme = this.#scheme;
       const response = await this.#send(request);
       if (response.status !== 401) return this.#accept(request, response);
-      const tried = this.username !== undefined && (attempt > 1 || this.#scheme?.name === 'basic');
-      const again = this.#learn(response);
-      if ((tried && !again) || attempt === 3) throw this.#refused();
+      // A digest nonce may have grown old, told by stale=true or, after a restart, by nothing: the new one decides.
+      if (challenged || scheme?.name === 'basic') throw this.#refused();
+      this.#learn(response);
     }
   }
 
@@ -98,8 +99,8 @@ export class NagiosHttp {
     return { authorization: answerDigest(scheme.challenge, { method, uri, username, password, count }) };
   }
 
-  /** Takes up the challenge of a 401; true where the last answer was right and only its nonce too old. */
-  #learn(response: HttpResponse): boolean {
+  /** Takes up the challenge of a 401. */
+  #learn(response: HttpResponse): void {
     if (this.username === undefined) {
       throw new AppError(
         'credentials',
@@ -117,7 +118,6 @@ export class NagiosHttp {
         `Nagios at ${this.#base} answered 401 and offers neither basic nor digest authentication, but: ${asked}`,
       );
     }
-    return challenge?.stale ?? false;
   }
 
   #refused(): AppError {

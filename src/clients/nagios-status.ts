@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { isRecord } from './nagios-reply.ts';
 
-export interface Downtime {
+interface Downtime {
   id: number;
   type: 'host' | 'service';
   host: string;

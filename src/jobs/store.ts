@@ -19,9 +19,15 @@ export interface Facts {
   /** Whether the Chef server had the node when it was looked for. */
   inChef?: boolean;
   fqdn?: string;
-  /** The downtime asked for; there before it is sent, so that a second attempt looks for it first. */
-  downtime?: { host: string; submittedAt: string } | undefined;
+  downtime?: AskedDowntime | undefined;
   archive?: string;
+}
+
+/** Remembered before it is sent, so that a second attempt looks for it first, and with its end once Nagios took it. */
+export interface AskedDowntime {
+  host: string;
+  submittedAt: string;
+  end?: string;
 }
 
 /** A job as those see it who work on it. */

@@ -34,7 +34,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     const [id = '', run = ''] = (bull.id ?? '').split('.');
     const job = await begin(id, Number(run));
     if (!job) return;
-    const jobLog = log.child({ job: id, kind: job.kind, node: job.node, instanceId: job.instanceId });
+    const jobLog = log.child({ job: id, kind: job.kind, instanceId: job.instanceId });
     const stillLocked = async () => {
       if (lock !== undefined && (await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
     };
@@ -82,7 +82,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       return fate.delayMs;
     }
     const state = fate.kind === 'hold' ? 'held' : 'failed';
-    jobLog.error({ err: said.message, attempts: job.attempts }, `job ${state}`);
+    jobLog.error({ node: job.node, err: said.message, attempts: job.attempts }, `job ${state}`);
     await end(job, state, said);
     return undefined;
   }

@@ -94,10 +94,10 @@ describe('a 404', () => {
     },
   );
 
-  test('for a node that is called organization means absent', async () => {
-    const answer = { error: ["node 'organization' not found"] };
-    willAnswer({ method: 'DELETE', path: '/nodes/organization', status: 404, answer });
-    expect(await chef.deleteNode('organization')).toBe('absent');
+  test.each(['o', 'organization'])('for a node that is called %s means absent', async name => {
+    const answer = { error: [`node '${name}' not found`] };
+    willAnswer({ method: 'DELETE', path: `/nodes/${name}`, status: 404, answer });
+    expect(await chef.deleteNode(name)).toBe('absent');
   });
 
   test.each([
@@ -235,7 +235,7 @@ describe('a server in trouble', () => {
     };
     const flood = { ...node, act: endless };
     willAnswer(flood, flood, flood);
-    await expect(chef.getNode('web-1')).rejects.toBeDefined();
+    await expect(chef.getNode('web-1')).rejects.toMatchObject({ code: 'unavailable', message: expect.stringMatching(/max/i) });
   });
 });
 
@@ -261,6 +261,43 @@ describe('the keys of a client', () => {
   ])('with %s are a fault', async (_, answer, code) => {
     willAnswer({ ...keys, answer });
     await expect(chef.getClientKeys('web-1')).rejects.toMatchObject({ code });
+  });
+});
+
+describe('a snapshot', () => {
+  const absent = { status: 404, answer: { error: ['not found'] } };
+  const get = (path: string, answer: unknown) => ({ method: 'GET', path, answer });
+  const acl = { create: {}, read: { actors: ['web-1'], groups: [] } };
+
+  test('has the text of everything, and numbers as the server wrote them', async () => {
+    const text = '{"name": "web-1", "normal": {"1": 12345678901234567890, "0": 1.0}}';
+    willAnswer(
+      get('/nodes/web-1', text),
+      get('/clients/web-1', { name: 'web-1' }),
+      get('/clients/web-1/keys', [{ name: 'default' }]),
+      get('/clients/web-1/keys/default', { name: 'default' }),
+      get('/nodes/web-1/_acl', acl),
+      { ...get('/clients/web-1/_acl', { error: ['missing grant permission'] }), status: 403 },
+    );
+    expect(await chef.snapshot('web-1')).toEqual({
+      node: text,
+      client: '{"name":"web-1"}',
+      clientKeys: ['{"name":"default"}'],
+      nodeAcl: JSON.stringify(acl),
+      clientAcl: undefined,
+    });
+  });
+
+  test('of nothing is empty', async () => {
+    const paths = [
+      '/nodes/web-1',
+      '/clients/web-1',
+      '/clients/web-1/keys',
+      '/nodes/web-1/_acl',
+      '/clients/web-1/_acl',
+    ];
+    willAnswer(...paths.map(path => ({ method: 'GET', path, ...absent })));
+    expect(await chef.snapshot('web-1')).toEqual({ node: null, client: null, clientKeys: [] });
   });
 });
 

@@ -5,6 +5,7 @@ import { attribute, ohaiTime } from '../../src/clients/chef-node.ts';
 import { isNodeName } from '../../src/names.ts';
 import { makeCertificateAuthority } from '../parts/certificates.ts';
 import { type ChefServer, keyPair, nodeOf, registerNode, startChefServer } from '../parts/chef-server.ts';
+import { until } from '../parts/process.ts';
 
 let server: ChefServer;
 let chef: ChefClient;
@@ -85,6 +86,16 @@ describe('a node and its client', () => {
     ]);
   });
 
+  test('are kept before a deletion as the server sent them, with the key in the client', async () => {
+    const { node } = await registerNode(server, { name: 'kept' });
+    const kept = await chef.snapshot('kept');
+    expect(JSON.parse(kept.node ?? '')).toEqual(node);
+    expect(JSON.parse(kept.client ?? '')).toMatchObject({ name: 'kept', public_key: expect.any(String) });
+    expect(kept).toMatchObject({ clientKeys: [], nodeAcl: undefined, clientAcl: undefined });
+    await chef.deleteClient('kept');
+    expect(await chef.snapshot('kept')).toEqual({ ...kept, client: null });
+  });
+
   test('can be made by the server with a key of its own making', async () => {
     const { private_key } = await chef.createClient({ name: 'web-5', create_key: true });
     await as({ clientName: 'web-5', key: String(private_key) }, host => host.probe());
@@ -123,7 +134,11 @@ describe('a search', () => {
 
   test('takes a colon as part of the value', async () => {
     await registerNode(server, { name: 'colon', normal: { cloud_id: 'aws:i-1' } });
-    expect(await chef.findNodeNames('cloud_id', 'aws:i-1')).toEqual(['colon']);
+    const names = await until('the index', async () => {
+      const found = await chef.findNodeNames('cloud_id', 'aws:i-1');
+      return found.length > 0 && found;
+    });
+    expect(names).toEqual(['colon']);
   });
 
   test.each(['', '*', 'i-1 OR name:*', 'i-1*', '"', 'AND', 'a\\', '[a TO b]', '-i', 'i-1~', 'ä', 'a/b'])(
@@ -169,6 +184,7 @@ describe('a name that is not one segment of a path', () => {
           chef.getNode(name),
           chef.getClient(name),
           chef.getClientKeys(name),
+          chef.snapshot(name),
           chef.createNode({ name }),
           chef.updateNode({ name }),
           chef.createClient({ name }),
@@ -230,9 +246,15 @@ describe('the URL', () => {
   test('of an organization the server does not have is a fault, not an absent node', async () => {
     await registerNode(server, { name: 'here' });
     await as({ url: `${server.url}/organizations/acme/` }, async chef => {
-      const { getNode, deleteNode, deleteClient, probe } = ChefClient.prototype;
-      for (const call of [getNode, deleteNode, deleteClient, probe]) {
-        await expect(call.call(chef, 'here')).rejects.toMatchObject({
+      const calls = [
+        () => chef.getNode('here'),
+        () => chef.deleteNode('here'),
+        () => chef.deleteClient('here'),
+        () => chef.snapshot('here'),
+        () => chef.probe(),
+      ];
+      for (const call of calls) {
+        await expect(call()).rejects.toMatchObject({
           code: 'rejected',
           message: expect.stringMatching(/answered 200 with nothing: .*organizations\/ORG/),
         });

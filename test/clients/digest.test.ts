@@ -21,7 +21,7 @@ describe('HTTP digest authentication', () => {
     ['SHA-256', '753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1'],
   ])('gives the answer of RFC 7616 section 3.9.1 with %s', (algorithm, response) => {
     const challenge = readDigestChallenge(parameters(algorithm));
-    expect(challenge).toMatchObject({ algorithm, nonce, opaque, qop: 'auth', stale: false });
+    expect(challenge).toMatchObject({ algorithm, nonce, opaque, qop: 'auth' });
     if (!challenge) return;
     const said = answerDigest(challenge, answer);
     expect(said).toContain(`response="${response}"`);
@@ -54,8 +54,7 @@ describe('HTTP digest authentication', () => {
     expect(readDigestChallenge('Negotiate')).toBeUndefined();
   });
 
-  test('reads stale=true, and whatever stands in quotes', () => {
-    expect(readDigestChallenge('Digest realm="r", stale=TRUE, nonce="n", qop="auth"')?.stale).toBe(true);
+  test('reads whatever stands in quotes', () => {
     fc.assert(
       fc.property(fc.string(), realm => {
         const quoted = realm.replace(/["\\]/g, '\\$&');

@@ -6,7 +6,7 @@ import { readDowntimeList } from '../../src/clients/nagios-status.ts';
 
 describe('a comment for Nagios', () => {
   test('keeps its letters and loses what Nagios cannot keep', () => {
-    expect(cleanComment(' job 1;2\n<b>Zoë & "co"</b> 日 ')).toBe('job 1 2 bZoe & "co"/b ?');
+    expect(cleanComment(' job 1;2\n<b>Zoë Groß & "co"</b> 日 ')).toBe('job 1 2 bZoe Gro? & "co"/b ?');
   });
 
   test('is one line of printable ASCII whatever is given, and stays as it is when cleaned again', () => {
@@ -49,7 +49,7 @@ test('a downtime list keeps what it understands and leaves out the rest', () => 
       downtimelist: {
         7: { type: 2, host_name: 'a', start_time: 5, end_time: 6, comment: 'c' },
         8: null,
-        9: { type: 3 },
+        9: { type: 3, host_name: 'b' },
       },
     },
   };

@@ -4,7 +4,7 @@ import { type Nagios, type NagiosOptions as PartOptions, startNagios } from '../
 
 /** Runs with a Nagios of its own and a client whose settings fit it, unless told. */
 async function withNagios(
-  part: PartOptions,
+  part: Partial<PartOptions>,
   use: (nagios: Nagios, client: NagiosClient) => Promise<void>,
   options: Partial<NagiosOptions> = {},
 ): Promise<void> {
@@ -59,6 +59,17 @@ describe.concurrent('a downtime stands', () => {
 });
 
 describe.concurrent('a Nagios that', () => {
+  test('refuses the password by digest is asked twice and no more', async () => {
+    await withNagios(
+      { auth: 'digest' },
+      async (nagios, client) => {
+        await expect(client.probe()).rejects.toMatchObject({ code: 'credentials' });
+        expect(nagios.requests).toHaveLength(2);
+      },
+      { password: 'hunter2' },
+    );
+  });
+
   test('wants the author told gets the user', async () => {
     await withNagios({ lockAuthors: false }, async (nagios, client) => {
       await standing(client);

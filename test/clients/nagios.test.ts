@@ -130,6 +130,11 @@ describe('the form that Nagios wants commands from', () => {
 });
 
 describe('what Nagios is asked', () => {
+  test('by many calls at once that do not know yet how to log in, is answered to all', async () => {
+    const fresh = clientOf(nagios);
+    await Promise.all(Array.from({ length: 6 }, () => fresh.listDowntimes()));
+  });
+
   test('when many are awaited, is one query a second, and none when nobody waits', async () => {
     const comments = Array.from({ length: 6 }, (_, at) => `many ${at}`);
     const scheduled = await Promise.all(

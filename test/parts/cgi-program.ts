@@ -30,11 +30,14 @@ export async function runCgi({ program, env, body, signal }: CgiRequest): Promis
   });
   const kill = () => child.kill('SIGKILL');
   signal?.addEventListener('abort', kill, { once: true });
+  process.once('exit', kill);
   child.stdin.on('error', () => {});
   child.stdin.end(body);
   const failed = new Promise<never>((_, reject) => child.once('error', reject));
-  const output = await Promise.race([text(child.stdout), failed]);
-  signal?.removeEventListener('abort', kill);
+  const output = await Promise.race([text(child.stdout), failed]).finally(() => {
+    signal?.removeEventListener('abort', kill);
+    process.off('exit', kill);
+  });
   const end = /\r?\n\r?\n/.exec(output);
   if (!end) return { status: 502, headers: [], text: output };
   const answer: CgiAnswer = { status: 200, headers: [], text: output.slice(end.index + end[0].length) };

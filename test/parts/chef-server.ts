@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { ChefClient } from '../../src/clients/chef.ts';
 import type { ChefNode, JsonObject } from '../../src/clients/chef-node.ts';
-import { freePort, freshDirectory, start, unpacked } from './process.ts';
+import { freePort, freshDirectory, start, unpacked, until } from './process.ts';
 
 export interface ChefServer {
   /** Base URL; goiardi has no organizations. */
@@ -84,12 +84,21 @@ export interface RegisteredNode {
   privateKey: string;
 }
 
-/** Registers a host as its first chef-client run does: a client with a key, and a node with what Ohai found. */
+/**
+ * Registers a host as its first chef-client run does: a client with a key, and a node with what Ohai found. Resolves when
+ * search shows the node under its instance id, which goiardi does a moment later.
+ */
 export async function registerNode({ chef }: Pick<ChefServer, 'chef'>, host: Host): Promise<RegisteredNode> {
   const { publicKey, privateKey } = host.ownKey ? keyPair() : sharedKeyPair();
   await chef.createClient({ name: host.name, public_key: publicKey });
   const node = nodeOf(host);
   await chef.createNode(node);
+  const { instanceId } = host;
+  if (instanceId !== undefined) {
+    await until(`search to show ${host.name}`, async () =>
+      (await chef.findNodeNames('ec2.instance_id', instanceId)).includes(host.name),
+    );
+  }
   return { node, clientName: host.name, privateKey };
 }
 

@@ -5,8 +5,8 @@ import { type NagiosHost, writeConfig } from './nagios-config.ts';
 import { freshDirectory, type Running, start, unpacked, until } from './process.ts';
 
 export interface NagiosOptions {
-  /** A plain name gets the services `disk` and `ssh`. */
-  hosts?: (string | NagiosHost)[];
+  /** At least one: Nagios wants it. A plain name gets the services `disk` and `ssh`. */
+  hosts: (string | NagiosHost)[];
   auth?: 'basic' | 'digest' | 'digest-sha-256';
   dateFormat?: 'us' | 'euro' | 'iso8601' | 'strict-iso8601';
   /** The zone of the web server, and so of the CGIs. */
@@ -21,7 +21,7 @@ export interface NagiosOptions {
 }
 
 /** One entry of `statusjson.cgi?query=downtimelist&details=true`; times in milliseconds, type 1 a service, 2 a host. */
-export interface ListedDowntime {
+interface ListedDowntime {
   host_name: string;
   service_description?: string;
   type: number;
@@ -54,7 +54,7 @@ export interface Nagios {
 }
 
 /** A Nagios of its own: the real daemon in the foreground and its real CGIs behind a small gateway. */
-export async function startNagios(options: NagiosOptions = {}): Promise<Nagios> {
+export async function startNagios(options: NagiosOptions): Promise<Nagios> {
   const directory = freshDirectory('nagios');
   const username = 'nagiosadmin';
   const password = 'open: "sesame", 5%';
@@ -67,12 +67,12 @@ export async function startNagios(options: NagiosOptions = {}): Promise<Nagios> 
     lockAuthors: options.lockAuthors ?? true,
     authorized: options.authorized === false ? 'somebody-else' : username,
   };
-  const config = writeConfig({ ...settings, hosts: (options.hosts ?? []).map(host) });
-  const env = { NAGIOS_CGI_CONFIG: config.cgi, ...(options.timezone ? { TZ: options.timezone } : {}) };
+  const config = writeConfig({ ...settings, hosts: options.hosts.map(host) });
+  const env = { NAGIOS_CGI_CONFIG: config.cgi, TZ: options.timezone ?? process.env['TZ'] };
   const daemon = await start(unpacked('usr/sbin/nagios4'), {
     args: [config.daemon],
     cwd: directory,
-    ready: /Successfully launched command file worker|external command/i,
+    ready: /Successfully launched command file worker/,
   });
   const gateway = await startGateway({
     directory: unpacked('usr/lib/cgi-bin/nagios4'),

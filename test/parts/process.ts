@@ -14,10 +14,12 @@ export function unpacked(path: string): string {
   return join(root, path);
 }
 
-/** A new empty directory under the project's ignored folder. */
+export const runFolder = join(home, 'run');
+
+/** A new empty directory under the project's ignored folder, named after this process. */
 export function freshDirectory(name: string): string {
-  mkdirSync(join(home, 'run'), { recursive: true });
-  return mkdtempSync(join(home, 'run', `${name}-`));
+  mkdirSync(runFolder, { recursive: true });
+  return mkdtempSync(join(runFolder, `${name}-${process.pid}-`));
 }
 
 export function freePort(): Promise<number> {
@@ -31,18 +33,20 @@ export function freePort(): Promise<number> {
   });
 }
 
+type Falsy = false | 0 | '' | null | undefined;
+
 /** Waits until `probe` answers something truthy, and gives it back; fails with `what` and the last error after `timeoutMs`. */
 export async function until<T>(
   what: string,
   probe: () => Promise<T> | T,
   timeoutMs = 20_000,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, Falsy>> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
   for (;;) {
     try {
       const value = await probe();
-      if (value) return value;
+      if (value) return value as Exclude<T, Falsy>;
       last = value;
     } catch (error) {
       last = error;

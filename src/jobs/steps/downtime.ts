@@ -1,7 +1,7 @@
 import type { NagiosClient } from '../../clients/nagios.ts';
 import { AppError, describe } from '../../errors.ts';
 import type { Step, StepResult } from '../run.ts';
-import type { JobRecord } from '../store.ts';
+import type { AskedDowntime, JobRecord } from '../store.ts';
 
 export interface DowntimeDependencies {
   nagios: NagiosClient | undefined;
@@ -21,13 +21,21 @@ export function downtimeStep({ nagios, required }: DowntimeDependencies): Step {
     const hosts = hostNames(job);
     if (hosts.length === 0) return { state: 'skipped', note: 'no node, so no host name for Nagios' };
     return withoutNagios(required, job, async () => {
-      if (job.facts.downtime && (await stands(nagios, job, job.facts.downtime))) {
-        return { state: 'done', note: `${job.facts.downtime.host} was in downtime already` };
+      const earlier = job.facts.downtime;
+      if (earlier && (await stands(nagios, job, earlier))) {
+        return { state: 'done', note: `${earlier.host} was in downtime already` };
       }
+      // Services go first; an attempt that died between the two has only the host left to do.
+      const hostOnly = earlier !== undefined && (await isListed(nagios, job));
       for (const host of hosts) {
         await context.remember({ downtime: { host, submittedAt: new Date().toISOString() } });
-        const result = await nagios.scheduleDowntime({ host, comment: comment(job) });
-        if (result.outcome === 'submitted') return { state: 'done', note: `asked for ${host}` };
+        const scheduled = await nagios.scheduleDowntime({ host, comment: comment(job), hostOnly });
+        if (scheduled.outcome === 'unknown-host') continue;
+        const { submittedAt, end } = scheduled;
+        await context.remember({
+          downtime: { host, submittedAt: submittedAt.toISOString(), end: end.toISOString() },
+        });
+        return { state: 'done', note: `asked for ${host}` };
       }
       await context.remember({ downtime: undefined });
       return { state: 'skipped', note: `Nagios has no host ${hosts.join(' or ')}` };
@@ -41,26 +49,38 @@ export function confirmDowntimeStep({ nagios, required }: DowntimeDependencies):
     const asked = job.facts.downtime;
     if (!nagios || !asked) return { state: 'skipped', note: 'none was asked for' };
     return withoutNagios(required, job, async () => {
-      await stands(nagios, job, asked, true);
+      await confirm(nagios, job, asked);
       return { state: 'done', note: `${asked.host} and its services are in downtime` };
     });
   };
 }
 
-async function stands(
-  nagios: NagiosClient,
-  job: JobRecord,
-  { host, submittedAt }: { host: string; submittedAt: string },
-  must = false,
-): Promise<boolean> {
-  const awaited = { host, comment: comment(job), submittedAt: new Date(submittedAt) };
+/** Whether Nagios has the downtime; only a status that it wrote after the command can tell that it has not. */
+async function stands(nagios: NagiosClient, job: JobRecord, asked: AskedDowntime): Promise<boolean> {
   try {
-    await nagios.awaitDowntime(awaited, { timeoutMs: PROOF_TIMEOUT_MS });
+    await confirm(nagios, job, asked);
     return true;
   } catch (error) {
-    if (!must && error instanceof AppError && error.code === 'rejected') return false;
+    if (error instanceof AppError && error.code === 'rejected') return false;
     throw error;
   }
+}
+
+function confirm(
+  nagios: NagiosClient,
+  job: JobRecord,
+  { host, submittedAt, end }: AskedDowntime,
+): Promise<void> {
+  const awaited = { host, comment: comment(job), submittedAt: new Date(submittedAt) };
+  return nagios.awaitDowntime(
+    { ...awaited, ...(end && { end: new Date(end) }) },
+    { timeoutMs: PROOF_TIMEOUT_MS },
+  );
+}
+
+async function isListed(nagios: NagiosClient, job: JobRecord): Promise<boolean> {
+  const { downtimes } = await nagios.listDowntimes();
+  return downtimes.some(downtime => downtime.comment === comment(job));
 }
 
 /** A Nagios that stays away does not keep the dead in Chef, unless it is required. */

@@ -1,0 +1,27 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { runFolder } from './process.ts';
+
+/** What the parts of earlier runs wrote is gone; what belongs to a process that lives (the demo, say) stays. */
+export function setup(): void {
+  for (const name of existing()) {
+    const owner = Number(/-(\d+)-[^-]+$/.exec(name)?.[1]);
+    if (!lives(owner)) rmSync(join(runFolder, name), { recursive: true, force: true });
+  }
+}
+
+function existing(): string[] {
+  try {
+    return readdirSync(runFolder);
+  } catch {
+    return [];
+  }
+}
+
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
