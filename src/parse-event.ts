@@ -18,14 +18,15 @@ export function parseEvent(message: unknown): Event | undefined {
   return undefined;
 }
 
+const METHODS = new Map<unknown, 'delete' | 'ensure'>([
+  ['delete', 'delete'],
+  ['deregister', 'delete'],
+  ['ensure', 'ensure'],
+]);
+
 /** @see the predecessor's `chef-registration`, whose `deregister` is our `delete` */
 function registration(message: Fields): Event {
-  const methods: Record<string, 'delete' | 'ensure'> = {
-    delete: 'delete',
-    deregister: 'delete',
-    ensure: 'ensure',
-  };
-  const method = typeof message['method'] === 'string' ? methods[message['method']] : undefined;
+  const method = METHODS.get(message['method']);
   if (!method) throw invalid('method', message['method'], 'delete, deregister or ensure');
   const node = message['chef_name'];
   if (!isNodeName(node)) throw invalid('chef_name', node, 'the name of a Chef node');
@@ -50,14 +51,15 @@ function fromAutoScaling(message: Fields, name: string): Event | undefined {
 
 /**
  * Auto Scaling calls it a termination, too, when an instance leaves its group alive: detached, moved to standby or
- * back to the warm pool; only the description and the destination tell. A failed one has not happened.
+ * back to the warm pool; only the description and the destination tell. One that failed or was cancelled has not
+ * happened; what notices of success say in StatusCode is `InProgress`.
+ * @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/warm-pools-eventbridge-events.html
  */
 function endsForGood({ Description, Destination, StatusCode }: Fields): boolean {
   return (
-    (Description === undefined || /^Terminating EC2 instance/.test(String(Description))) &&
+    (Description === undefined || /^Terminating EC2 instance( from warm pool)?: /.test(word(Description))) &&
     (Destination === undefined || Destination === 'EC2') &&
-    StatusCode !== 'Failed' &&
-    StatusCode !== 'Cancelled'
+    (StatusCode === undefined || StatusCode === 'InProgress' || StatusCode === 'Successful')
   );
 }
 
@@ -91,27 +93,32 @@ function lifecycleAction(message: Fields, region: unknown): LifecycleAction {
  * @see https://docs.aws.amazon.com/ec2/latest/userguide/spot-instance-termination-notices.html
  */
 function fromEventBridge(message: Fields): Event | undefined {
-  const notice = String(message['detail-type']);
+  const notice = word(message['detail-type']);
   const detail = isFields(message['detail']) ? message['detail'] : {};
   const id = detail['instance-id'] ?? detail['EC2InstanceId'];
-  switch (`${message['source']} ${notice}`) {
+  switch (`${word(message['source'])} ${notice}`) {
     case 'aws.ec2 EC2 Instance State-change Notification':
       return detail['state'] === 'shutting-down' || detail['state'] === 'terminated'
         ? { kind: 'instance-ended', notice, instanceId: instanceId(detail, 'instance-id') }
-        : harmless(`${notice} (${detail['state']})`, id);
+        : harmless(`${notice} (${word(detail['state'])})`, id);
     case 'aws.ec2 EC2 Spot Instance Interruption Warning':
       return detail['instance-action'] === 'terminate'
         ? { kind: 'instance-ending', notice, instanceId: instanceId(detail, 'instance-id') }
-        : harmless(`${notice} (${detail['instance-action']})`, id);
+        : harmless(`${notice} (${word(detail['instance-action'])})`, id);
     case 'aws.autoscaling EC2 Instance Terminate Successful':
       return !endsForGood(detail)
-        ? harmless(`${notice} (${detail['Description'] ?? 'to the warm pool'})`, id)
+        ? harmless(`${notice} (${word(detail['Description'] ?? 'to the warm pool')})`, id)
         : { kind: 'instance-ended', notice, instanceId: instanceId(detail, 'EC2InstanceId') };
     case 'aws.autoscaling EC2 Instance-terminate Lifecycle Action':
       return lifecycle(detail, message['region']) ?? harmless(notice, id);
   }
-  const ours = ['aws.ec2', 'aws.autoscaling', 'aws.health'].includes(String(message['source']));
+  const ours = ['aws.ec2', 'aws.autoscaling', 'aws.health'].includes(word(message['source']));
   return ours ? harmless(notice, id) : undefined;
+}
+
+/** JSON can hold an object that no string can be made of: `{"toString": 1}`. */
+function word(value: unknown): string {
+  return typeof value === 'string' ? value : '?';
 }
 
 function harmless(notice: string, id: unknown): Event {

@@ -14,7 +14,8 @@ const SWEEP_INTERVAL_MS = 2_000;
  */
 export class Dispatcher {
   readonly #redis: Redis;
-  readonly #queue: Queue;
+  /** There once Redis was: a BullMQ queue whose first connection fails never recovers. */
+  #queue: Queue | undefined;
   readonly #outbox: string;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
@@ -23,26 +24,18 @@ export class Dispatcher {
     this.#redis = redis;
     this.#outbox = `${prefix}:outbox`;
     this.#log = log;
-    this.#queue = new Queue(QUEUE, {
-      connection: redis,
-      prefix,
-      skipWaitingForReady: true,
-      defaultJobOptions: {
-        // The record decides what becomes of a job; BullMQ only keeps trying until a worker said so.
-        attempts: Number.MAX_SAFE_INTEGER,
-        backoff: { type: 'fixed', delay: 2_000 },
-        removeOnComplete: true,
-        removeOnFail: true,
-      },
-    });
-    this.#queue.on('error', () => {});
+    const open = () => {
+      this.#queue ??= openQueue(redis, prefix);
+    };
+    if (redis.status === 'ready') open();
+    else redis.once('ready', open);
     this.#timer = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
     this.#timer.unref();
   }
 
   /** Never fails: what cannot be handed over now is in the outbox and handed over later. */
   async dispatch(tokens: Token[]): Promise<void> {
-    if (tokens.length === 0) return;
+    if (tokens.length === 0 || !this.#queue) return;
     try {
       await this.#queue.addBulk(tokens.map(token => ({ name: 'job', data: {}, opts: { jobId: token } })));
       await this.#redis.srem(this.#outbox, ...tokens);
@@ -53,7 +46,7 @@ export class Dispatcher {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#queue.close();
+    await this.#queue?.close();
   }
 
   async #sweep(): Promise<void> {
@@ -63,4 +56,22 @@ export class Dispatcher {
       // Redis is away; the connection has logged it.
     }
   }
+}
+
+function openQueue(connection: Redis, prefix: string): Queue {
+  const queue = new Queue(QUEUE, {
+    connection,
+    prefix,
+    skipWaitingForReady: true,
+    defaultJobOptions: {
+      // The record decides what becomes of a job; BullMQ only keeps trying until a worker said so.
+      attempts: Number.MAX_SAFE_INTEGER,
+      backoff: { type: 'fixed', delay: 2_000 },
+      removeOnComplete: true,
+      removeOnFail: true,
+    },
+  });
+  // Each call tells its own failure, and the connection that of Redis.
+  queue.on('error', () => {});
+  return queue;
 }

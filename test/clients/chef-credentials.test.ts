@@ -79,7 +79,7 @@ test('a profile that is not there is told with those that are', () => {
   const path = file('top = 1\n[a]\n[b]\n');
   expect(refusal('default', path)).toBe(`${path} has no profile default: it has a, b`);
   expect(refusal('top', path)).toContain('no profile top');
-  expect(refusal('constructor', path)).toContain('no profile constructor');
+  expect(refusal('__proto__', path)).toContain('no profile __proto__');
   expect(refusal('default', file(''))).toContain('it has none');
 });
 

@@ -1,0 +1,85 @@
+import type { QueueMessage } from '../clients/sqs.ts';
+import { AppError } from '../errors.ts';
+import type { News } from '../event.ts';
+import { parseEvent } from '../parse-event.ts';
+import type { VerifySns } from './verify-sns.ts';
+
+/** News from a queue. */
+export type QueuedNews = News & {
+  /** SNS signed it long before it came into the queue, as nothing but a replay or a redrive does. */
+  stale?: true;
+};
+
+/** SNS hands a message to a queue at once; an hour allows for an outage of the queue. */
+const STALE_MS = 3_600_000;
+
+/**
+ * Reads what lay in a queue: an SNS envelope, whose signature is checked as at the HTTP door, or a bare event.
+ * @throws AppError `untrusted`, or `invalid` for what cannot be understood
+ */
+export async function readMessage(message: QueueMessage, verify: VerifySns): Promise<QueuedNews> {
+  const fields = decode(message.body);
+  if (!isEnvelope(fields)) {
+    return {
+      event: understand(fields),
+      source: 'sqs',
+      messageId: eventBridgeId(fields) ?? message.id,
+      publishedAt: message.sentAt,
+    };
+  }
+  const envelope = await verify(JSON.stringify(fields));
+  if (envelope.Type !== 'Notification') {
+    throw new AppError('invalid', `an SNS ${envelope.Type} is not for a queue; confirm it over HTTPS`);
+  }
+  const publishedAt = new Date(envelope.Timestamp);
+  return {
+    event: understand(decode(envelope.Message)),
+    source: 'sqs',
+    messageId: envelope.MessageId,
+    publishedAt,
+    ...(message.sentAt.getTime() - publishedAt.getTime() > STALE_MS && { stale: true as const }),
+  };
+}
+
+function understand(fields: unknown): News['event'] {
+  const event = parseEvent(fields);
+  if (event) return event;
+  throw new AppError('invalid', 'the message is none that this service understands');
+}
+
+/** An object with SNS's own fields; a message that has them is never taken without its signature. */
+function isEnvelope(fields: unknown): boolean {
+  return (
+    isObject(fields) &&
+    typeof fields['Type'] === 'string' &&
+    ['TopicArn', 'Signature', 'SigningCertURL'].some(name => name in fields)
+  );
+}
+
+/** EventBridge delivers at least once; its id is the same in every copy. */
+function eventBridgeId(fields: unknown): string | undefined {
+  const id = isObject(fields) && 'detail-type' in fields ? fields['id'] : undefined;
+  return typeof id === 'string' && id !== '' && id.length <= 100 ? id : undefined;
+}
+
+/**
+ * JSON, also as a string within JSON, and also in Base64: boto's `Message`, unlike its `RawMessage`, sends that.
+ * Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html says nothing of
+ * it; boto 2, boto/sqs/message.py
+ */
+function decode(text: string): unknown {
+  const parsed = parse(text) ?? parse(Buffer.from(text, 'base64').toString('utf8'));
+  return typeof parsed === 'string' ? parse(parsed) : parsed;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
