@@ -201,15 +201,17 @@ export class SettingsError extends Error {
 export function readSettings(env: Record<string, string | undefined>): Settings {
   const faults: string[] = [];
   const given: Record<string, string> = {};
+  const named = new Set<string>();
   for (const [name, field] of Object.entries(schema.shape)) {
     const path = isSecret(field) ? env[`${name}_FILE`] : undefined;
+    if (path || env[name]) named.add(name);
     if (path && env[name]) faults.push(`${name}: is set, and ${name}_FILE too; unset one`);
     const value = path ? readSecret(`${name}_FILE`, path, faults) : env[name];
     if (value) given[name] = value;
   }
   const parsed = schema.safeParse(given);
   for (const issue of parsed.error?.issues ?? []) faults.push(`${String(issue.path[0])}: ${issue.message}`);
-  faults.push(...halfPairs(given));
+  faults.push(...halfPairs(named));
   if (faults.length > 0 || !parsed.data) throw new SettingsError(faults);
   return parsed.data;
 }
@@ -221,22 +223,27 @@ export function isSecret(field: z.ZodType): boolean {
 
 function readSecret(name: string, path: string, faults: string[]): string | undefined {
   try {
-    return readFileSync(path, 'utf8').trimEnd();
+    const value = readFileSync(path, 'utf8').trimEnd();
+    if (!value) faults.push(`${name}: the file it names is empty`);
+    return value;
   } catch (error) {
-    faults.push(`${name}: cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+    // Its value is not told: it may be the secret itself, given in place of a path.
+    const why = error instanceof Error && 'code' in error ? error.code : error;
+    faults.push(`${name}: the file it names cannot be read (${why})`);
     return undefined;
   }
 }
 
-function halfPairs(given: Record<string, string>): string[] {
+function halfPairs(named: ReadonlySet<string>): string[] {
   const together = [
     ['TLS_CERT_FILE', 'TLS_KEY_FILE'],
     ['NAGIOS_USERNAME', 'NAGIOS_PASSWORD'],
     ['CHEF_SERVER_URL', 'CHEF_CLIENT_NAME', 'CHEF_CLIENT_KEY'],
   ];
   return together.flatMap(names => {
-    const missing = names.filter(name => !given[name]);
+    const missing = names.filter(name => !named.has(name));
     if (missing.length === 0 || missing.length === names.length) return [];
-    return missing.map(name => `${name}: missing, while ${names.filter(n => given[n]).join(' and ')} is set`);
+    const set = names.filter(name => named.has(name)).join(' and ');
+    return missing.map(name => `${name}: missing, while ${set} is set`);
   });
 }

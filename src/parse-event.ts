@@ -107,7 +107,7 @@ function fromEventBridge(message: Fields): Event | undefined {
         : harmless(`${notice} (${word(detail['instance-action'])})`, id);
     case 'aws.autoscaling EC2 Instance Terminate Successful':
       return !endsForGood(detail)
-        ? harmless(`${notice} (${word(detail['Description'] ?? 'to the warm pool')})`, id)
+        ? harmless(`${notice} (${word(detail['Description'])}, to ${word(detail['Destination'])})`, id)
         : { kind: 'instance-ended', notice, instanceId: instanceId(detail, 'EC2InstanceId') };
     case 'aws.autoscaling EC2 Instance-terminate Lifecycle Action':
       return lifecycle(detail, message['region']) ?? harmless(notice, id);

@@ -63,9 +63,8 @@ function eventBridgeId(fields: unknown): string | undefined {
 }
 
 /**
- * JSON, also as a string within JSON, and also in Base64: boto's `Message`, unlike its `RawMessage`, sends that.
- * Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html says nothing of
- * it; boto 2, boto/sqs/message.py
+ * JSON, also as a string within JSON, and also in Base64, as boto 2 sends what is not made its `RawMessage`.
+ * Source: https://github.com/boto/boto/blob/2.49.0/boto/sqs/message.py
  */
 function decode(text: string): unknown {
   const parsed = parse(text) ?? parse(Buffer.from(text, 'base64').toString('utf8'));

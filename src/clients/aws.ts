@@ -57,7 +57,7 @@ export class ByRegion<C extends { destroy(): void }> {
 
 /**
  * Makes a call, bounded in time.
- * @throws AppError `permission`, `credentials`, `not-found`, `conflict` (there already, or being deleted), `rejected`
+ * @throws AppError `permission`, `credentials`, `not-found`, `conflict` (there already, but otherwise), `rejected`
  * or `unavailable`
  */
 export async function callAws<T>(
@@ -86,8 +86,9 @@ const PERMISSION = /AccessDenied|AuthorizationError|UnauthorizedOperation|NotAut
 const CREDENTIALS =
   /CredentialsProviderError|TokenProviderError|InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|InvalidSignature|IncompleteSignature|ExpiredToken|RequestExpired|MissingAuthenticationToken|InvalidAccessKeyId|InvalidToken|OptInRequired|InvalidSecurity/;
 const MISSING = /^(NotFound|ResourceNotFound|QueueDoesNotExist|NonExistentQueue)|NonExistentQueue$/;
-const CONFLICT = /QueueNameExists|QueueAlreadyExists|QueueDeletedRecently/;
-const THROTTLED = /Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|OverLimit|ResourceContention/;
+const CONFLICT = /QueueNameExists|QueueAlreadyExists/;
+const THROTTLED =
+  /Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|OverLimit|ResourceContention|QueueDeletedRecently/;
 
 /** Codes: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html and each service's own. */
 function toAppError(error: unknown, { action, resource }: AwsCall): AppError {

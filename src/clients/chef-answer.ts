@@ -57,14 +57,14 @@ export function readNamed<T extends JsonObject & { name: string }>(
   throw new AppError('rejected', `${asked(answer)} answered ${answer.status} ${other}: ${WRONG_URL}`);
 }
 
-/** The server's 404 has a list of messages; one that says the organization is missing says nothing of what is in it. */
+/**
+ * The server's 404 has a list of messages; one that says the organization is missing says nothing of what is in it.
+ * In quotes the word is the name of a node or client.
+ */
 function saysAbsent({ status, text }: ChefAnswer): boolean {
   if (status !== 404) return false;
   const messages = errorMessages(text);
-  return (
-    messages !== undefined &&
-    !/^\W*(the )?organi[sz]ation\b|\borgani[sz]ation\b.* does not exist/i.test(messages)
-  );
+  return messages !== undefined && !/(?<!')\borgani[sz]ation\b(?!')/i.test(messages);
 }
 
 function refusal(answer: ChefAnswer): AppError {

@@ -43,7 +43,7 @@ export function readCredentials(profile: string, file: string): ChefCredentials 
 }
 
 function findProfile(credentials: JsonObject, profile: string, path: string): JsonObject {
-  const found = Object.hasOwn(credentials, profile) ? credentials[profile] : undefined;
+  const found = credentials[profile];
   if (isObject(found)) return found;
   const profiles = Object.keys(credentials).filter(name => isObject(credentials[name]));
   const others = profiles.length ? `it has ${profiles.join(', ')}` : 'it has none';

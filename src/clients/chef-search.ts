@@ -42,7 +42,7 @@ export async function nodeSearch(
  * The index joins the keys of nested attributes with `_`. Source: https://docs.chef.io/chef_search/
  * @throws AppError `invalid` where the attribute or the value could read as anything else than one word
  */
-export function searchQuery(attribute: string, value: string): string {
+function searchQuery(attribute: string, value: string): string {
   if (!/^\w[\w-]*(\.\w[\w-]*)*$/.test(attribute)) {
     throw new AppError('invalid', `${JSON.stringify(attribute)} is no Chef node attribute to search by`);
   }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, type Dispatcher, errors } from 'undici';
 import { AppError, describe } from '../errors.ts';
 
 export interface HttpRequest {
@@ -36,7 +36,7 @@ const LONGEST_WAIT_MS = 5_000;
 
 /**
  * The one way out over HTTP: connections reused, every attempt bounded in time and size, few retries.
- * Answers come back whatever their status, but for 429 and 5xx, which end as `unavailable`.
+ * Answers come back whatever their status, but for 429 and 5xx, which end as `unavailable`, and those that are too large.
  */
 export class HttpClient {
   readonly #options: HttpOptions;
@@ -52,14 +52,14 @@ export class HttpClient {
     });
   }
 
-  /** @throws AppError `unavailable`, with the service's Retry-After where it gave one */
+  /** @throws AppError `unavailable`, with the service's Retry-After where it gave one; `rejected` beyond `maxBytes` */
   async request(request: HttpRequest): Promise<HttpResponse> {
     for (let attempt = 1; ; attempt++) {
       const failure = await this.#once(request).catch((error: unknown) => this.#unreachable(request, error));
       if (!(failure instanceof AppError)) return failure;
       const wait = failure.retryAfterMs ?? 100 * 2 ** attempt * (0.5 + Math.random());
-      const last = attempt >= this.#options.attempts || !request.repeatable || wait > LONGEST_WAIT_MS;
-      if (last) throw failure;
+      const final = failure.code !== 'unavailable' || !request.repeatable;
+      if (final || attempt >= this.#options.attempts || wait > LONGEST_WAIT_MS) throw failure;
       await delay(wait);
     }
   }
@@ -94,6 +94,10 @@ export class HttpClient {
   }
 
   #unreachable(request: HttpRequest, error: unknown): AppError {
+    if (error instanceof errors.ResponseExceededMaxSizeError) {
+      const limit = `${this.#name(request)} answered more than ${this.#options.maxBytes} bytes`;
+      return new AppError('rejected', limit, { cause: error });
+    }
     const why =
       error instanceof Error && error.name === 'TimeoutError'
         ? `no answer within ${this.#options.timeoutMs} ms`

@@ -113,7 +113,7 @@ export class SqsClient {
     return QueueUrl;
   }
 
-  /** @throws AppError `conflict` where it is there with other attributes, or was deleted within the last minute */
+  /** @throws AppError `conflict` where it is there with other attributes; `unavailable` for a minute after it was deleted */
   async createQueue(name: string, attributes: QueueAttributes): Promise<string> {
     const call = { action: 'sqs:CreateQueue', resource: await this.#arnOf(name) };
     const command = new CreateQueueCommand({ QueueName: name, Attributes: attributes });

@@ -1,0 +1,81 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { BATCH, type SqsClient } from '../clients/sqs.ts';
+import { describe } from '../errors.ts';
+
+/** What is finished within so many milliseconds is deleted in one call. */
+const GATHER_MS = 20;
+
+/**
+ * The messages of one queue that were received and are not settled. SQS hides a message only so long from others;
+ * while it is held here that time is begun anew again and again.
+ */
+export class Hand {
+  readonly #sqs: SqsClient;
+  readonly #queueUrl: string;
+  readonly #visibilitySeconds: number;
+  readonly #log: Logger;
+  readonly #held = new Set<string>();
+  readonly #heartbeat: NodeJS.Timeout;
+  #finished: string[] = [];
+  #deletion: Promise<void> | undefined;
+
+  /** @param visibilitySeconds how long the queue hides what it hands out */
+  constructor(sqs: SqsClient, queueUrl: string, visibilitySeconds: number, log: Logger) {
+    this.#sqs = sqs;
+    this.#queueUrl = queueUrl;
+    this.#visibilitySeconds = Math.max(1, visibilitySeconds);
+    this.#log = log;
+    this.#heartbeat = setInterval(() => void this.#keepHidden(), (this.#visibilitySeconds * 1000) / 3);
+    this.#heartbeat.unref();
+  }
+
+  hold(receipt: string): void {
+    this.#held.add(receipt);
+  }
+
+  /** The queue hands it out again when the time is over for which it was hidden. */
+  letGo(receipt: string): void {
+    this.#held.delete(receipt);
+  }
+
+  /** Never fails: a message that could not be deleted comes again, and is a duplicate then. */
+  delete(receipt: string): Promise<void> {
+    this.#finished.push(receipt);
+    this.#deletion ??= this.#deleteFinished();
+    return this.#deletion;
+  }
+
+  /** Gives back at once whatever is still held. */
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    await this.#hideFor(0);
+    this.#held.clear();
+  }
+
+  async #deleteFinished(): Promise<void> {
+    await delay(GATHER_MS);
+    while (this.#finished.length > 0) {
+      await this.#attempt('delete', this.#sqs.delete(this.#queueUrl, this.#finished.splice(0, BATCH)));
+    }
+    this.#deletion = undefined;
+  }
+
+  #keepHidden(): Promise<void> {
+    return this.#hideFor(this.#visibilitySeconds);
+  }
+
+  async #hideFor(seconds: number): Promise<void> {
+    const receipts = [...this.#held];
+    for (let at = 0; at < receipts.length; at += BATCH) {
+      const some = receipts.slice(at, at + BATCH);
+      await this.#attempt('hold', this.#sqs.changeVisibility(this.#queueUrl, some, seconds));
+    }
+  }
+
+  async #attempt(what: string, call: Promise<void>): Promise<void> {
+    await call.catch(error =>
+      this.#log.warn({ err: describe(error) }, `could not ${what} messages: they come again`),
+    );
+  }
+}

@@ -1,0 +1,157 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { BATCH, type QueueMessage, type SqsClient } from '../clients/sqs.ts';
+import { AppError, describe } from '../errors.ts';
+import { backoff, keepTrying } from '../keep-trying.ts';
+import type { Receive } from './receive.ts';
+import { Hand } from './sqs-hand.ts';
+import { type QueuedNews, readMessage } from './sqs-message.ts';
+import type { VerifySns } from './verify-sns.ts';
+
+export interface PollerDependencies {
+  sqs: SqsClient;
+  /** The same gate as at the HTTP door. */
+  verify: VerifySns;
+  receive: Receive;
+  /** Whether Redis can take events: cheap, bounded in time, and fails where it cannot. */
+  ready: () => Promise<void>;
+  log: Logger;
+  /** How long closing waits for what is in hand, in milliseconds; 5 seconds unless told. */
+  closeLimitMs?: number;
+}
+
+export interface Poller {
+  /** Reads this queue, too, from now on; one that it reads already is no other. */
+  add: (queueUrl: string) => void;
+  /** Takes no more, lets what is in hand finish within a limit and gives the rest back at once. */
+  close: () => Promise<void>;
+}
+
+/** Messages of one queue under way at once. */
+const IN_HAND = 40;
+/** What SQS takes where nobody said anything else. */
+const DEFAULT_VISIBILITY_SECONDS = 30;
+/** So many messages that failed, and none that did not, are no fault of theirs: then one at a time is tried. */
+const SUSPICIOUS = 3;
+
+/**
+ * Reads queues. A message is deleted once Redis has its job, or where it is known to be harmless; one that cannot be
+ * understood or believed is left where it is, and the queue's redrive policy takes it to the dead-letter queue.
+ */
+export function startPoller(queues: readonly string[], dependencies: PollerDependencies): Poller {
+  const { sqs, verify, receive, ready, closeLimitMs = 5_000 } = dependencies;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const polled = new Map<string, Promise<void>>();
+  const hands: Hand[] = [];
+  /** Ids of the messages that failed since the last that did not. */
+  const failing = new Set<string>();
+  let outage: Promise<boolean> | undefined;
+
+  /** Waits while Redis is away. @returns whether it was */
+  function redisWasAway(): Promise<boolean> {
+    const what = 'Redis, so no queue is read';
+    outage ??= ready()
+      .then(
+        () => false,
+        () => keepTrying(ready, { what, log: dependencies.log, signal }).then(() => true),
+      )
+      .finally(() => {
+        outage = undefined;
+      });
+    return outage;
+  }
+
+  async function poll(queueUrl: string): Promise<void> {
+    const log = dependencies.log.child({ queue: queueUrl });
+    const trying = { what: `SQS queue ${queueUrl}`, log, signal };
+    const visibility = await keepTrying(() => visibilityOf(sqs, queueUrl, log), trying);
+    const hand = new Hand(sqs, queueUrl, visibility ?? DEFAULT_VISIBILITY_SECONDS, log);
+    hands.push(hand);
+    const underWay = new Set<Promise<void>>();
+    while (!signal.aborted) {
+      while (underWay.size > IN_HAND - BATCH) await Promise.race(underWay);
+      await outage;
+      const suspicious = failing.size >= SUSPICIOUS;
+      if (suspicious) await delay(backoff(failing.size), undefined, { signal }).catch(() => {});
+      const received = await keepTrying(() => sqs.receive(queueUrl, suspicious ? 1 : BATCH, signal), trying);
+      for (const message of received ?? []) {
+        hand.hold(message.receipt);
+        const work = take(message, hand, log).finally(() => underWay.delete(work));
+        underWay.add(work);
+      }
+    }
+    await Promise.all(underWay);
+  }
+
+  async function take(message: QueueMessage, hand: Hand, log: Logger): Promise<void> {
+    const about = log.child({ sqsMessageId: message.id, receiveCount: message.receiveCount });
+    const fate = await settle(message, about);
+    // What is given back stays held until the poller closes, which follows at once.
+    if (fate === 'give back') return;
+    if (fate === 'delete') await hand.delete(message.receipt);
+    hand.letGo(message.receipt);
+  }
+
+  async function settle(message: QueueMessage, log: Logger): Promise<'delete' | 'leave' | 'give back'> {
+    const news = await understand(message, log);
+    if (!news) return 'leave';
+    while (!signal.aborted) {
+      try {
+        await receive(news);
+        failing.clear();
+        return 'delete';
+      } catch (error) {
+        if (await redisWasAway()) continue;
+        failing.add(message.id);
+        log.error({ err: describe(error) }, 'event not taken: its message comes again');
+        return 'leave';
+      }
+    }
+    return 'give back';
+  }
+
+  async function understand(message: QueueMessage, log: Logger): Promise<QueuedNews | undefined> {
+    try {
+      return await readMessage(message, verify);
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'unavailable') failing.add(message.id);
+      log.warn(
+        { err: describe(error) },
+        'message not understood or not believed: left for the dead-letter queue',
+      );
+      return undefined;
+    }
+  }
+
+  function add(queueUrl: string): void {
+    if (!polled.has(queueUrl) && !signal.aborted) polled.set(queueUrl, poll(queueUrl));
+  }
+
+  for (const queueUrl of queues) add(queueUrl);
+  return {
+    add,
+    async close() {
+      stopping.abort();
+      const late = new AbortController();
+      await Promise.race([
+        Promise.allSettled(polled.values()),
+        delay(closeLimitMs, undefined, { signal: late.signal }).catch(() => {}),
+      ]);
+      late.abort();
+      await Promise.all(hands.map(hand => hand.close()));
+    },
+  };
+}
+
+/** Of another's queue we may be allowed to read the messages, and nothing else. */
+async function visibilityOf(sqs: SqsClient, queueUrl: string, log: Logger): Promise<number> {
+  try {
+    const { VisibilityTimeout } = await sqs.attributes(queueUrl, ['VisibilityTimeout']);
+    return Number(VisibilityTimeout ?? DEFAULT_VISIBILITY_SECONDS);
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'permission')) throw error;
+    log.warn({ err: describe(error) }, `visibility timeout taken for ${DEFAULT_VISIBILITY_SECONDS} seconds`);
+    return DEFAULT_VISIBILITY_SECONDS;
+  }
+}

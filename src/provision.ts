@@ -1,0 +1,135 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { SnsClient } from './clients/sns.ts';
+import type { SqsClient } from './clients/sqs.ts';
+import { AppError } from './errors.ts';
+import { keepTrying } from './keep-trying.ts';
+import { providePush, pushEndpoint } from './provision-push.ts';
+import { allowTopic, findQueue, provideQueues, type Queue } from './provision-queues.ts';
+
+/** Where the news of one installation comes in. */
+export interface Place {
+  topicArn: string;
+  queueUrl: string;
+}
+
+export interface Provisioned extends Place {
+  deadLetterQueueUrl: string;
+  deadLetterArn: string;
+}
+
+export interface Installation {
+  sns: SnsClient;
+  sqs: SqsClient;
+  /** Of topic and queue, both. */
+  name: string;
+}
+
+/**
+ * Makes the topic, the queue with its dead-letter queue, and the queue's subscription, where they are not there. What
+ * is there stays as it is, but for a redrive policy or a policy statement that is missing. It can be done again, and
+ * by several processes at once.
+ * @throws AppError as `callAws` does
+ */
+export async function provision({ sns, sqs, name }: Installation): Promise<Provisioned> {
+  const { main, deadLetter } = await provideQueues(sqs, name);
+  const topicArn = topicBeside(main);
+  await provideTopic(sns, topicArn);
+  await allowTopic(sqs, main, topicArn);
+  await allowTopic(sqs, deadLetter, topicArn);
+  const present = await sns.subscriptions(topicArn);
+  if (!present.some(({ protocol, endpoint }) => protocol === 'sqs' && endpoint === main.arn)) {
+    await sns.subscribe(topicArn, 'sqs', main.arn);
+  }
+  return {
+    topicArn,
+    queueUrl: main.url,
+    deadLetterQueueUrl: deadLetter.url,
+    deadLetterArn: deadLetter.arn,
+  };
+}
+
+/**
+ * What another process, or an operator, has provisioned.
+ * @throws AppError `not-found` where nobody has
+ */
+export async function lookUp({ sqs, name }: Pick<Installation, 'sqs' | 'name'>): Promise<Place> {
+  const queue = await findQueue(sqs, name);
+  return { topicArn: topicBeside(queue), queueUrl: queue.url };
+}
+
+/** Topic and queue have one name, account and region. */
+function topicBeside({ arn }: Queue): string {
+  return arn.replace(':sqs:', ':sns:');
+}
+
+async function provideTopic(sns: SnsClient, topicArn: string): Promise<void> {
+  if (await sns.topicExists(topicArn)) return;
+  try {
+    // Version 1, the default, is SHA-1.
+    await sns.createTopic(topicArn, { SignatureVersion: '2' });
+  } catch (error) {
+    // Somebody made it meanwhile, and otherwise.
+    if (error instanceof AppError && error.code === 'rejected' && (await sns.topicExists(topicArn))) return;
+    throw error;
+  }
+}
+
+export interface KeepingOptions extends Installation {
+  /** Whether to make what is not there, or only to wait for it. */
+  create: boolean;
+  /** How SNS reaches the API, which listens there already; without it SNS is not asked to push. */
+  publicUrl?: URL | undefined;
+  /**
+   * Called once, as soon as topic and queue are known and before SNS is asked to push: the request to confirm comes at
+   * once, and SNS does not send it again when its topic is not believed.
+   */
+  onReady: (place: Place) => void;
+  log: Logger;
+  /** Wait after an error that only a person can mend, in milliseconds; 3 minutes unless told. */
+  refusedWaitMs?: number;
+  /** Wait before an address that has not confirmed is asked again, in milliseconds; 5 minutes unless told. */
+  confirmWaitMs?: number;
+}
+
+/** Provisions in the background, however long AWS is away or does not allow it. */
+export function keepProvisioned(options: KeepingOptions): { close: () => Promise<void> } {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const work = options.create ? createAll(options, signal) : waitForAll(options, signal);
+  return {
+    async close() {
+      stopping.abort();
+      await work;
+    },
+  };
+}
+
+async function waitForAll(options: KeepingOptions, signal: AbortSignal): Promise<void> {
+  const place = await keepTrying(() => lookUp(options), trying(options, signal));
+  if (place) options.onReady(place);
+}
+
+async function createAll(options: KeepingOptions, signal: AbortSignal): Promise<void> {
+  const { sns, publicUrl, onReady, log, confirmWaitMs = 300_000 } = options;
+  const place = await keepTrying(() => provision(options), trying(options, signal));
+  if (!place) return;
+  onReady(place);
+  if (!publicUrl) return;
+  const push = { ...place, publicUrl };
+  for (let asked = 0; !signal.aborted; asked++) {
+    const confirmed = await keepTrying(() => providePush(sns, push), trying(options, signal));
+    if (confirmed) return log.info({ endpoint: pushEndpoint(publicUrl) }, 'SNS pushes to this service');
+    if (asked > 0) {
+      log.warn(
+        { endpoint: pushEndpoint(publicUrl), asked },
+        'SNS asked this address to confirm and got no good answer; can SNS reach PUBLIC_URL?',
+      );
+    }
+    await delay(confirmWaitMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+function trying({ name, log, refusedWaitMs = 180_000 }: KeepingOptions, signal: AbortSignal) {
+  return { what: `topic and queue ${name}`, log, signal, refusedWaitMs };
+}

@@ -1,0 +1,218 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { settingsTable, withTable } from '../scripts/settings-table.ts';
+import { isSecret, readSettings, SettingsError, schema } from '../src/config.ts';
+import { freshDirectory } from './parts/process.ts';
+
+const PEM = '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----';
+
+function faults(env: Record<string, string>): string[] {
+  try {
+    readSettings(env);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+const file = (text: string) => {
+  const path = join(freshDirectory('secret'), 'secret');
+  writeFileSync(path, text);
+  return path;
+};
+
+test('what is not set has the defaults that the contract gives', () => {
+  const settings = readSettings({});
+  expect({ ...settings, REDIS_URL: settings.REDIS_URL.href }).toEqual({
+    HOST: '127.0.0.1',
+    PORT: 3000,
+    ROLES: new Set(['api', 'poller', 'worker']),
+    API_TOKENS: new Map(),
+    REDIS_URL: 'redis://127.0.0.1:6379',
+    REDIS_PREFIX: '{chef-deregistration}',
+    QUEUE_NAME: 'chef-client-deregistration-queue',
+    PROVISION: true,
+    SQS_QUEUE_URLS: [],
+    SNS_TOPIC_ARNS: [],
+    SNS_CERT_HOSTS: [],
+    CHEF_PROFILE: 'default',
+    CHEF_SIGNING: '1.3',
+    CHEF_INSTANCE_ATTRIBUTE: 'ec2.instance_id',
+    PROTECTED_NODES: [],
+    NAGIOS_DOWNTIME_MINUTES: 120,
+    NAGIOS_DATE_FORMAT: 'us',
+    NAGIOS_REQUIRED: false,
+    ARCHIVE_URL: 'file://./archive',
+    CHEF_CLIENT_COMMAND: ['/usr/bin/chef-client'],
+    TRIGGER_SETTLE_SECONDS: 5,
+    TRIGGER_TIMEOUT_SECONDS: 1800,
+    MAX_DELETES: 50,
+    MAX_DELETES_WINDOW_MINUTES: 10,
+    NODE_SIGNATURES: 'required',
+    DRY_RUN: false,
+    LOG_LEVEL: 'info',
+  });
+});
+
+test('an empty variable counts as unset', () => {
+  const empty = Object.keys(schema.shape).flatMap(name => [
+    [name, ''],
+    [`${name}_FILE`, ''],
+  ]);
+  expect(readSettings(Object.fromEntries(empty))).toEqual(readSettings({}));
+});
+
+test('every fault is told at once, by name', () => {
+  const told = faults({
+    PORT: '70000',
+    PUBLIC_URL: 'ftp://x',
+    ROLES: 'api,cook',
+    API_TOKENS: 'ops',
+    REDIS_PREFIX: 'no-tag',
+    QUEUE_ID: 'much-too-long',
+    PROVISION: 'yes',
+    SQS_QUEUE_URLS: 'https://sqs/1,nonsense',
+    SNS_TOPIC_ARNS: 'topic',
+    SNS_CERT_HOSTS: 'https://x',
+    NAGIOS_TIMEZONE: 'Mars/Olympus',
+    NAGIOS_DATE_FORMAT: 'iso',
+    ARCHIVE_URL: '/var/archive',
+    MAX_DELETES: '0',
+    TRIGGER_SETTLE_SECONDS: '-1',
+    CHEF_INSTANCE_ATTRIBUTE: 'a b',
+    TLS_CERT_FILE: 'cert.pem',
+  }).map(fault => fault.slice(0, fault.indexOf(':')));
+  expect(told.sort()).toEqual(
+    [
+      ...['PORT', 'PUBLIC_URL', 'ROLES', 'API_TOKENS', 'REDIS_PREFIX', 'QUEUE_ID', 'PROVISION'],
+      ...['SQS_QUEUE_URLS', 'SNS_TOPIC_ARNS', 'SNS_CERT_HOSTS', 'NAGIOS_TIMEZONE', 'NAGIOS_DATE_FORMAT'],
+      ...['ARCHIVE_URL', 'MAX_DELETES', 'TRIGGER_SETTLE_SECONDS', 'CHEF_INSTANCE_ATTRIBUTE', 'TLS_KEY_FILE'],
+    ].sort(),
+  );
+});
+
+test('a process with faults in its settings names them and exits with 2', () => {
+  const { status, stderr, stdout } = spawnSync(
+    process.execPath,
+    [new URL('../src/main.ts', import.meta.url).pathname],
+    { env: { PORT: 'http', NAGIOS_REQUIRED: 'maybe', REDIS_URL: 'hunter2' }, encoding: 'utf8' },
+  );
+  expect(status).toBe(2);
+  for (const name of ['PORT', 'NAGIOS_REQUIRED', 'REDIS_URL']) expect(stderr).toContain(`${name}: `);
+  expect(stdout + stderr).not.toContain('hunter2');
+});
+
+describe('a secret', () => {
+  test('may be in a file, whose last line break does not count', () => {
+    const { API_TOKENS, CHEF_CLIENT_KEY } = readSettings({
+      API_TOKENS_FILE: file('ops:0123456789012345678901\n'),
+      CHEF_SERVER_URL: 'https://chef.example.com/organizations/prod',
+      CHEF_CLIENT_NAME: 'janitor',
+      CHEF_CLIENT_KEY_FILE: file(`${PEM}\n`),
+    });
+    expect(API_TOKENS).toEqual(new Map([['ops', '0123456789012345678901']]));
+    expect(CHEF_CLIENT_KEY).toBe(PEM);
+  });
+
+  test('given both ways is a fault', () => {
+    expect(faults({ REDIS_URL: 'redis://a', REDIS_URL_FILE: file('redis://b') })).toEqual([
+      'REDIS_URL: is set, and REDIS_URL_FILE too; unset one',
+    ]);
+  });
+
+  test('whose file is missing or empty is one fault, and no half pair besides', () => {
+    const nagios = { NAGIOS_USERNAME: 'ops' };
+    expect(faults({ ...nagios, NAGIOS_PASSWORD_FILE: '/nowhere' })).toEqual([
+      'NAGIOS_PASSWORD_FILE: the file it names cannot be read (ENOENT)',
+    ]);
+    expect(faults({ ...nagios, NAGIOS_PASSWORD_FILE: file('\n') })).toEqual([
+      'NAGIOS_PASSWORD_FILE: the file it names is empty',
+    ]);
+  });
+
+  test('may be in a file, and nothing else may', () => {
+    const { HOST } = readSettings({ HOST_FILE: file('0.0.0.0') });
+    expect(HOST).toBe('127.0.0.1');
+  });
+
+  test('is never in what is told of a fault', () => {
+    const names = Object.entries(schema.shape).flatMap(([name, field]) =>
+      isSecret(field) ? [name, `${name}_FILE`] : [],
+    );
+    const secret = 'Tr0ub4dor&3';
+    const forms = fc.constantFrom(
+      secret,
+      `redis//:${secret}@host`,
+      `http:${secret}`,
+      `name:${secret}`,
+      `name,name:${secret}`,
+      `-----BEGIN EC PRIVATE KEY-----\n${secret}`,
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...names), forms, (name, value) => {
+        expect(faults({ [name]: value }).join()).not.toContain(secret);
+      }),
+    );
+  });
+});
+
+test('tokens are names with secrets of at least 20 characters, each name once', () => {
+  const long = 'x'.repeat(20);
+  expect(readSettings({ API_TOKENS: ` a:${long} , b.c@d-e:y:${long},` }).API_TOKENS).toEqual(
+    new Map([
+      ['a', long],
+      ['b.c@d-e', `y:${long}`],
+    ]),
+  );
+  expect(faults({ API_TOKENS: `a:${'x'.repeat(19)}` })).toEqual([
+    'API_TOKENS: token of a is shorter than 20 characters',
+  ]);
+  expect(faults({ API_TOKENS: `a:${long},a:${long}y` })).toEqual(['API_TOKENS: two tokens are named a']);
+  expect(faults({ API_TOKENS: `a:,${long}` })).toEqual([
+    'API_TOKENS: must be name:token, name:token',
+    'API_TOKENS: must be name:token, name:token',
+  ]);
+});
+
+test.each([
+  [['TLS_KEY_FILE'], { TLS_CERT_FILE: 'c' }],
+  [['TLS_CERT_FILE'], { TLS_KEY_FILE: 'k' }],
+  [['NAGIOS_PASSWORD'], { NAGIOS_USERNAME: 'u' }],
+  [['NAGIOS_USERNAME'], { NAGIOS_PASSWORD: 'p' }],
+  [['CHEF_CLIENT_NAME', 'CHEF_CLIENT_KEY'], { CHEF_SERVER_URL: 'https://chef' }],
+  [['CHEF_CLIENT_KEY'], { CHEF_SERVER_URL: 'https://chef', CHEF_CLIENT_NAME: 'n' }],
+  [['CHEF_SERVER_URL'], { CHEF_CLIENT_NAME: 'n', CHEF_CLIENT_KEY: PEM }],
+] as [string[], Record<string, string>][])('%s may not be missing where its fellows are set', (names, env) => {
+  expect(faults(env)).toEqual(names.map(name => expect.stringMatching(`^${name}: missing, while `)));
+});
+
+test('Redis may be given with TLS, password and database', () => {
+  for (const url of ['redis://h', 'rediss://h:6380/2', 'redis://:p%40ss@h/1', 'redis://user:p@[::1]:7000']) {
+    expect(readSettings({ REDIS_URL: url }).REDIS_URL.href).toBe(new URL(url).href);
+  }
+  for (const url of ['http://h', 'localhost:6379', 'unix:/run/redis.sock']) {
+    expect(faults({ REDIS_URL: url })).toEqual([
+      'REDIS_URL: must be a URL that starts with redis:// or rediss://',
+    ]);
+  }
+});
+
+test('the README has the table of the settings as they are; else run: node scripts/settings-table.ts --write', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  expect(withTable(readme)).toBe(readme);
+});
+
+test('the table tells of each setting its default, its meaning and whether it may be in a file', () => {
+  const table = settingsTable().split('\n');
+  expect(table).toHaveLength(2 + Object.keys(schema.shape).length);
+  expect(table).toContain('| `PORT` | `3000` | port of the API; 0 picks a free one and logs it |');
+  expect(table).toContain(
+    '| `ROLES` | `api,poller,worker` | which parts this process runs; many processes share one Redis |',
+  );
+  expect(table).toContain('| `CHEF_CLIENT_KEY` or `CHEF_CLIENT_KEY_FILE` | – | its private key (PEM) |');
+  for (const row of table.slice(2)) expect(row).toMatch(/^\| `\w+`( or `\w+_FILE`)? \| (–|`[^`]+`) \| .{4,} \|$/);
+});
