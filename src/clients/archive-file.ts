@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, stat, symlink, unlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { AppError } from '../errors.ts';
 import type { Archive } from './archive.ts';
 import {
   codeOf,
@@ -14,11 +13,11 @@ import {
   writeWhole,
 } from './archive-disk.ts';
 import { type ArchiveFolders, archiveFolders, readPage, removeBefore } from './archive-folders.ts';
+import { checkCursor } from './archive-page.ts';
 import {
   dayOf,
   decodeRecord,
   encodeRecord,
-  isArchiveId,
   newArchiveId,
   nodeFolder,
 } from './archive-record.ts';
@@ -80,9 +79,7 @@ export function openFileArchive(
     },
 
     list: async ({ node, limit, cursor }) => {
-      if (cursor !== undefined && !isArchiveId(cursor)) {
-        throw new AppError('invalid', 'the cursor is not one that a listing gave', { field: 'cursor' });
-      }
+      checkCursor(cursor);
       return reading(readPage(folders, { node, limit, cursor }));
     },
 

@@ -2,6 +2,7 @@ import { open, readlink, rmdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { ArchiveSummary } from './archive.ts';
 import { namesIn, orElse } from './archive-disk.ts';
+import { readSummaries } from './archive-page.ts';
 import { decodeSummary, earliestId, isArchiveId, nodeFolder } from './archive-record.ts';
 
 /**
@@ -26,8 +27,6 @@ export function archiveFolders(directory: string): ArchiveFolders {
   };
 }
 
-/** Files read at once by a listing. */
-const READS = 32;
 /** Many times what the first line of a record holds. */
 const FIRST_LINE_BYTES = 65_536;
 
@@ -40,19 +39,7 @@ export async function readPage(
     node === undefined
       ? newestFirst(folders.days, cursor)
       : records(join(folders.nodes, nodeFolder(node)), cursor);
-  const archives: ArchiveSummary[] = [];
-  for (let ended = false; !ended && archives.length <= limit; ) {
-    const batch: string[] = [];
-    while (!ended && batch.length < READS) {
-      const { value, done } = await paths.next();
-      if (done) ended = true;
-      else batch.push(value);
-    }
-    const read = await Promise.all(batch.map(readSummary));
-    archives.push(...read.filter(summary => summary !== undefined));
-  }
-  const page = archives.slice(0, limit);
-  return { archives: page, next: archives.length > limit ? (page.at(-1)?.id ?? null) : null };
+  return readSummaries(paths, readSummary, limit);
 }
 
 /** Removes what was saved before a time, with the folders that this empties, and tells how many records. */

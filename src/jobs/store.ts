@@ -1,7 +1,7 @@
-import { randomUUIDv7 } from 'node:crypto';
+import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { ErrorCode } from '../errors.ts';
-import type { News } from '../event.ts';
+import { AppError, type ErrorCode } from '../errors.ts';
+import type { Event, News } from '../event.ts';
 import {
   JOB_KINDS,
   JOB_STATES,
@@ -65,7 +65,10 @@ export class JobStore {
     this.#prefix = prefix;
   }
 
-  /** Makes a job of an event, or finds the one that already has it. */
+  /**
+   * Makes a job of an event, or finds the one that already has it.
+   * @throws AppError `invalid` where a request's id was given to another request before
+   */
   async accept(
     news: News,
     kind: JobKind,
@@ -82,6 +85,7 @@ export class JobStore {
       keys: [...(instanceId ? [`i:${instanceId}`] : []), ...(node ? [`n:${node}`] : [])],
       node,
       instanceId,
+      ...(news.source === 'api' && { request: { id: news.messageId, body: digest(event) } }),
     };
     const record = fields({
       source: news.source,
@@ -92,7 +96,11 @@ export class JobStore {
       requestedBy: news.requestedBy,
     });
     const reply = await this.#run('accept', JSON.stringify(arrival), ...record);
-    const [jobId, outcome, ...tokens] = reply as [string, 'accepted' | 'duplicate', ...Token[]];
+    const [jobId, outcome, ...tokens] = reply as [string, 'accepted' | 'duplicate' | 'mismatch', ...Token[]];
+    if (outcome === 'mismatch') {
+      const field = 'Idempotency-Key';
+      throw new AppError('invalid', `${field} was given to another request before; use a new one`, { field });
+    }
     return { jobId, outcome, tokens };
   }
 
@@ -185,6 +193,11 @@ function matches(job: Job, { kind, state, node, instanceId }: JobFilter): boolea
     (!node || job.node === node) &&
     (!instanceId || job.instanceId === instanceId)
   );
+}
+
+/** The same for the same event, in whatever order its fields were given. */
+function digest(event: Event): string {
+  return createHash('sha256').update(JSON.stringify(event, Object.keys(event).sort())).digest('base64');
 }
 
 function fields(values: Record<string, string | undefined>): string[] {

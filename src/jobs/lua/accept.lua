@@ -1,10 +1,25 @@
 -- Takes one event in as a job, or tells which job already has it.
--- ARGV: arrival (JSON: id, kind, identity, publishedAt, state, keys, node?, instanceId?), then field, value, … of the record
--- Returns { job id, 'accepted' or 'duplicate', tokens… }
+-- ARGV: arrival (JSON: id, kind, identity, publishedAt, state, keys, node?, instanceId?, request?: { id, body }), then
+-- field, value, … of the record
+-- Returns { job id, 'accepted' or 'duplicate', tokens… }, or { '', 'mismatch' } for a request's id with another body
 local arrival = cjson.decode(ARGV[1])
 local id, known, tokens = arrival.id, P .. 'known:' .. arrival.identity, {}
 
+-- Longer than any queue keeps a message; the record itself may be forgotten earlier.
+local MEMORY_SECONDS = 400 * 86400
+
+-- The id of a request stands for its job, even where an `ensure` since then gave the instance a new one.
+local request = arrival.request and P .. 'known:message:' .. arrival.request.id
+if request and redis.call('EXISTS', request) == 1 then
+  if redis.call('HGET', request, 'body') ~= arrival.request.body then return { '', 'mismatch' } end
+  known = request
+end
+
 local function answer(job, outcome)
+  if request then
+    redis.call('HSET', request, 'job', job, 'body', arrival.request.body)
+    redis.call('EXPIRE', request, MEMORY_SECONDS)
+  end
   local reply = { job, outcome }
   for _, token in ipairs(tokens) do reply[#reply + 1] = token end
   return reply
@@ -12,18 +27,17 @@ end
 
 local current, ensuredAt = unpack(redis.call('HMGET', known, 'job', 'ensuredAt'))
 if current then
-  local state = redis.call('HGET', P .. 'job:' .. current, 'state')
-  if state == 'failed' then
+  -- What was published before the `ensure` is old news of the death that was undone by it.
+  if ensuredAt and arrival.publishedAt <= tonumber(ensuredAt) then return answer(current, 'duplicate') end
+  if not ensuredAt then
+    if redis.call('HGET', P .. 'job:' .. current, 'state') ~= 'failed' then return answer(current, 'duplicate') end
     reopen(current, tokens)
     return answer(current, 'accepted')
   end
-  -- What was published before the `ensure` is old news of the death that was undone by it.
-  if not ensuredAt or arrival.publishedAt <= tonumber(ensuredAt) then return answer(current, 'duplicate') end
 end
 redis.call('DEL', known)
 redis.call('HSET', known, 'job', id)
--- Longer than any queue keeps a message; the record itself may be forgotten earlier.
-redis.call('EXPIRE', known, 400 * 86400)
+redis.call('EXPIRE', known, MEMORY_SECONDS)
 
 local seq = redis.call('INCR', P .. 'seq')
 redis.call('HSET', P .. 'job:' .. id, 'kind', arrival.kind, 'seq', seq, 'keys', cjson.encode(arrival.keys), 'attempts', 0, unpack(ARGV, 2))
@@ -34,7 +48,10 @@ if arrival.instanceId then index('instance:' .. arrival.instanceId, id) end
 if arrival.kind == 'ensure' then
   local function undone(instance)
     local death = P .. 'known:delete:' .. instance
-    if redis.call('EXISTS', death) == 1 then redis.call('HSET', death, 'ensuredAt', arrival.publishedAt) end
+    local before = tonumber(redis.call('HGET', death, 'ensuredAt') or 0)
+    if redis.call('EXISTS', death) == 1 and arrival.publishedAt > before then
+      redis.call('HSET', death, 'ensuredAt', arrival.publishedAt)
+    end
   end
   if arrival.instanceId then undone(arrival.instanceId) end
   local recent = arrival.node and redis.call('ZREVRANGE', P .. 'node:' .. arrival.node, 0, 19) or {}
