@@ -102,6 +102,10 @@ export const schema = z.object({
   SNS_CERT_HOSTS: list
     .pipe(z.array(z.string().regex(/^[a-z0-9.-]+(:\d{1,5})?$/, 'must be host or host:port')))
     .describe('further exact `host[:port]` that may serve SNS signing certificates'),
+  LIFECYCLE_RESULT: z
+    .enum(['CONTINUE', 'ABANDON'])
+    .default('CONTINUE')
+    .describe('how a lifecycle action is completed; ABANDON skips the group’s other hooks'),
   CHEF_SERVER_URL: url('https:', 'http:')
     .optional()
     .describe('Chef server, with `/organizations/ORG` where it has organisations'),

@@ -16,6 +16,7 @@ export const STEP_NAMES = [
   'delete-client',
   'delete-node',
   'verify',
+  'complete-lifecycle',
   'confirm-downtime',
 ] as const;
 export type StepName = (typeof STEP_NAMES)[number];

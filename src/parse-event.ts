@@ -6,15 +6,16 @@ type Fields = Record<string, unknown>;
 
 /**
  * Reads one message, in any of the forms AWS and hosts send (see the README's table of events).
+ * @param region where it was published; a lifecycle hook's own message does not tell
  * @returns undefined for what is well-formed but none of ours
  * @throws AppError `invalid`, with the field, for one of ours that cannot be acted upon
  */
-export function parseEvent(message: unknown): Event | undefined {
+export function parseEvent(message: unknown, region?: string): Event | undefined {
   if (!isFields(message)) return undefined;
   if (message['type'] === 'registration') return registration(message);
   if (typeof message['detail-type'] === 'string') return fromEventBridge(message);
   if (typeof message['Event'] === 'string') return fromAutoScaling(message, message['Event']);
-  if (typeof message['LifecycleTransition'] === 'string') return lifecycle(message, undefined);
+  if (typeof message['LifecycleTransition'] === 'string') return lifecycle(message, region);
   return undefined;
 }
 

@@ -5,10 +5,24 @@ import type { JobKind, StepName } from './job.ts';
  *
  * The client goes before the node: a chef-client that is just finishing can then no longer save its node, and a node
  * it saved in the last moment is found by `verify`. The proof of the downtime comes last, since Nagios shows one only
- * at its next status update, and nothing else depends on it.
+ * at its next status update, and nothing else depends on it; not even an instance that waits for its lifecycle action.
  */
-export const PLANS: Record<JobKind, readonly StepName[]> = {
-  delete: ['find', 'downtime', 'archive', 'delete-client', 'delete-node', 'verify', 'confirm-downtime'],
+const PLANS: Record<JobKind, readonly StepName[]> = {
+  delete: [
+    'find',
+    'downtime',
+    'archive',
+    'delete-client',
+    'delete-node',
+    'verify',
+    'complete-lifecycle',
+    'confirm-downtime',
+  ],
   downtime: ['find', 'downtime', 'confirm-downtime'],
   ensure: [],
 };
+
+/** The steps of a job; `complete-lifecycle` only where an instance waits for it. */
+export function plan({ kind, lifecycle }: { kind: JobKind; lifecycle?: unknown }): readonly StepName[] {
+  return PLANS[kind].filter(step => step !== 'complete-lifecycle' || lifecycle !== undefined);
+}

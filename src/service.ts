@@ -11,6 +11,7 @@ import { receiver } from './api/receive.ts';
 import { snsGate } from './api/verify-sns.ts';
 import type { Archive } from './clients/archive.ts';
 import { openFileArchive } from './clients/archive-file.ts';
+import { AutoScalingClient } from './clients/autoscaling.ts';
 import { ChefClient } from './clients/chef.ts';
 import { readCredentials } from './clients/chef-credentials.ts';
 import { attribute } from './clients/chef-node.ts';
@@ -22,6 +23,7 @@ import { AppError, describe } from './errors.ts';
 import { Dispatcher } from './jobs/dispatch.ts';
 import { checkRedisKeeps, connectRedis } from './jobs/redis.ts';
 import { loadScripts } from './jobs/scripts.ts';
+import { lifecycleHeartbeat } from './jobs/steps/lifecycle.ts';
 import { createSteps } from './jobs/steps.ts';
 import { JobStore } from './jobs/store.ts';
 import { Trigger } from './jobs/trigger.ts';
@@ -77,6 +79,11 @@ async function open(settings: Settings, log: Logger, closing: Closing): Promise<
     client => client.close(),
   );
 
+  const aws = { endpoint: settings.AWS_ENDPOINT_URL?.href, region: settings.AWS_REGION };
+  const autoScaling = closing.add('Auto Scaling client', new AutoScalingClient(aws), client =>
+    client.close(),
+  );
+
   const prefix = settings.REDIS_PREFIX;
   const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, log), connections =>
     connections.close(),
@@ -107,6 +114,8 @@ async function open(settings: Settings, log: Logger, closing: Closing): Promise<
       attribute,
       instanceAttribute: settings.CHEF_INSTANCE_ATTRIBUTE,
       required: settings.NAGIOS_REQUIRED,
+      autoScaling,
+      lifecycleResult: settings.LIFECYCLE_RESULT,
       stamp: jobId => trigger.stamp(jobId),
     });
     closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
@@ -115,7 +124,15 @@ async function open(settings: Settings, log: Logger, closing: Closing): Promise<
       'worker',
       startWorker(
         { prefix, concurrency: CONCURRENCY, lockMs: LOCK_MS },
-        { redis: redis.blocking, store, dispatcher, steps, log, onSettled: () => trigger.check() },
+        {
+          redis: redis.blocking,
+          store,
+          dispatcher,
+          steps,
+          log,
+          heartbeat: lifecycleHeartbeat(autoScaling),
+          onSettled: () => trigger.check(),
+        },
       ),
       worker => worker.close(),
       10_000,

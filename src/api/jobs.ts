@@ -22,6 +22,6 @@ export function jobRoutes(store: JobStore, trigger: Trigger): Router {
     });
 }
 
-function present({ run, seq, facts, ...job }: JobRecord): Job {
+function present({ run, seq, facts, lifecycle, ...job }: JobRecord): Job {
   return job;
 }

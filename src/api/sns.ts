@@ -33,7 +33,7 @@ async function take(body: string, { verify, receive, confirm }: SnsDoor): Promis
     return { outcome: 'confirmed' };
   }
   return receive({
-    event: parseEvent(parseMessage(message.Message)),
+    event: parseEvent(parseMessage(message.Message), message.TopicArn.split(':')[3]),
     source: 'sns',
     messageId: message.MessageId,
     publishedAt: new Date(message.Timestamp),

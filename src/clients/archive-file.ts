@@ -14,13 +14,7 @@ import {
 } from './archive-disk.ts';
 import { type ArchiveFolders, archiveFolders, readPage, removeBefore } from './archive-folders.ts';
 import { checkCursor } from './archive-page.ts';
-import {
-  dayOf,
-  decodeRecord,
-  encodeRecord,
-  newArchiveId,
-  nodeFolder,
-} from './archive-record.ts';
+import { dayOf, decodeRecord, encodeRecord, newArchiveId, nodeFolder } from './archive-record.ts';
 
 export interface FileArchiveOptions {
   /** The clock; the system's unless told. */

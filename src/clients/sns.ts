@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import {
   ConfirmSubscriptionCommand,
   CreateTopicCommand,
   GetSubscriptionAttributesCommand,
   GetTopicAttributesCommand,
+  PublishCommand,
   paginateListSubscriptionsByTopic,
   SetSubscriptionAttributesCommand,
   SNSClient,
@@ -120,6 +122,21 @@ export class SnsClient {
     await this.#call('sns:SetSubscriptionAttributes', subscriptionArn, (client, options) =>
       client.send(command, options),
     );
+  }
+
+  /** @param id the same for every attempt at the same message; only FIFO topics use it */
+  async publish(topicArn: string, message: { subject: string; text: string; id: string }): Promise<void> {
+    const { subject, text, id } = message;
+    const command = new PublishCommand({
+      TopicArn: topicArn,
+      Subject: subject,
+      Message: text,
+      ...(topicArn.endsWith('.fifo') && {
+        MessageGroupId: 'alerts',
+        MessageDeduplicationId: createHash('sha256').update(id).digest('hex'),
+      }),
+    });
+    await this.#call('sns:Publish', topicArn, (client, options) => client.send(command, options));
   }
 
   close(): void {

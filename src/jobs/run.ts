@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { describe } from '../errors.ts';
 import type { StepName } from '../job.ts';
-import { PLANS } from '../plan.ts';
+import { plan } from '../plan.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Facts, JobRecord, JobStore } from './store.ts';
 
@@ -51,7 +51,7 @@ export async function runSteps(
     },
     remember: facts => store.remember(job, facts),
   };
-  for (const name of PLANS[job.kind]) {
+  for (const name of plan(job)) {
     if (job.steps.some(step => step.name === name && step.state !== 'failed')) continue;
     const result = await attempt(name, job, context, steps, store);
     const record = { name, at: new Date().toISOString(), ...result };

@@ -2,10 +2,12 @@ import type { Steps } from './run.ts';
 import { archiveStep } from './steps/archive.ts';
 import { confirmDowntimeStep, downtimeStep } from './steps/downtime.ts';
 import { findStep } from './steps/find.ts';
+import { completeLifecycleStep } from './steps/lifecycle.ts';
 import { deleteClientStep, deleteNodeStep, verifyStep } from './steps/remove.ts';
 
 type StepDependencies = Parameters<typeof archiveStep>[0] &
   Parameters<typeof downtimeStep>[0] &
+  Parameters<typeof completeLifecycleStep>[0] &
   Parameters<typeof findStep>[0] &
   Parameters<typeof deleteNodeStep>[0];
 
@@ -18,6 +20,7 @@ export function createSteps(dependencies: StepDependencies): Steps {
     'delete-client': deleteClientStep(dependencies),
     'delete-node': deleteNodeStep(dependencies),
     verify: verifyStep(dependencies),
+    'complete-lifecycle': completeLifecycleStep(dependencies),
     'confirm-downtime': confirmDowntimeStep(dependencies),
   };
 }

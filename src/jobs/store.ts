@@ -1,7 +1,7 @@
 import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { AppError, type ErrorCode } from '../errors.ts';
-import type { Event, News } from '../event.ts';
+import type { Event, LifecycleAction, News } from '../event.ts';
 import {
   JOB_KINDS,
   JOB_STATES,
@@ -36,6 +36,8 @@ export interface JobRecord extends Job {
   run: number;
   /** Its place among all jobs, by acceptance. */
   seq: number;
+  /** The instance waits for this action to be completed. */
+  lifecycle?: LifecycleAction;
   facts: Facts;
 }
 
@@ -76,6 +78,7 @@ export class JobStore {
     const { event } = news;
     const instanceId = event.instanceId;
     const node = 'node' in event ? event.node : undefined;
+    const lifecycle = 'lifecycle' in event ? JSON.stringify(event.lifecycle) : undefined;
     const arrival = {
       id: randomUUIDv7(),
       kind,
@@ -85,6 +88,7 @@ export class JobStore {
       keys: [...(instanceId ? [`i:${instanceId}`] : []), ...(node ? [`n:${node}`] : [])],
       node,
       instanceId,
+      lifecycle,
       ...(news.source === 'api' && { request: { id: news.messageId, body: digest(event) } }),
     };
     const record = fields({
@@ -93,6 +97,7 @@ export class JobStore {
       receivedAt: new Date().toISOString(),
       node,
       instanceId,
+      lifecycle,
       requestedBy: news.requestedBy,
     });
     const reply = await this.#run('accept', JSON.stringify(arrival), ...record);
@@ -197,7 +202,9 @@ function matches(job: Job, { kind, state, node, instanceId }: JobFilter): boolea
 
 /** The same for the same event, in whatever order its fields were given. */
 function digest(event: Event): string {
-  return createHash('sha256').update(JSON.stringify(event, Object.keys(event).sort())).digest('base64');
+  return createHash('sha256')
+    .update(JSON.stringify(event, Object.keys(event).sort()))
+    .digest('base64');
 }
 
 function fields(values: Record<string, string | undefined>): string[] {
@@ -223,6 +230,7 @@ function toRecord(id: string, hash: Record<string, string>): JobRecord | undefin
     ...(hash['error'] && { error: JSON.parse(hash['error']) as JobError }),
     run: Number(hash['run'] ?? 0),
     seq: Number(hash['seq']),
+    ...(hash['lifecycle'] && { lifecycle: JSON.parse(hash['lifecycle']) as LifecycleAction }),
     facts: JSON.parse(hash['facts'] ?? '{}'),
   };
 }

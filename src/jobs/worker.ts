@@ -22,13 +22,15 @@ export interface WorkerDependencies {
   dispatcher: Dispatcher;
   steps: Steps;
   log: Logger;
+  /** Called at each further attempt of a job whose instance waits for it. */
+  heartbeat: (job: JobRecord) => Promise<void>;
   /** Called whenever a job may have been the last that was open. */
   onSettled: () => void;
 }
 
 /** Takes jobs from BullMQ and works them; what happened is in the record before BullMQ hears of it. */
 export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): Worker {
-  const { store, dispatcher, log, steps, onSettled } = dependencies;
+  const { store, dispatcher, log, steps, heartbeat, onSettled } = dependencies;
 
   async function work(bull: BullJob, lock: string | undefined): Promise<void> {
     const [id = '', run = ''] = (bull.id ?? '').split('.');
@@ -39,8 +41,15 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       if (lock !== undefined && (await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
     };
     try {
-      await runSteps(job, { steps, store, dispatcher, log: jobLog, stillLocked });
-      await end(job, 'done');
+      if (job.attempts > 1)
+        await heartbeat(job).catch(error => jobLog.warn({ err: describe(error) }, 'no heartbeat'));
+      let left: JobRecord | undefined = job;
+      while (left) {
+        await runSteps(left, { steps, store, dispatcher, log: jobLog, stillLocked });
+        // News that came meanwhile may have left something to do.
+        left = (await end(left, 'done')) ? undefined : await store.get(id);
+        if (left?.state !== 'running' || left.run !== job.run) left = undefined;
+      }
       jobLog.info({ attempts: job.attempts, node: job.node }, 'job done');
     } catch (error) {
       if (error instanceof Waits) return;
@@ -87,11 +96,13 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     return undefined;
   }
 
-  async function end(job: JobRecord, state: JobState, error?: JobRecord['error']): Promise<void> {
+  async function end(job: JobRecord, state: JobState, error?: JobRecord['error']): Promise<boolean> {
     const finishedAt = state === 'held' ? {} : { finishedAt: new Date().toISOString() };
     const result = await store.move(job, ['running'], state, { ...finishedAt, ...(error && { error }) });
-    if (result.moved) await dispatcher.dispatch(result.tokens);
+    if (!result.moved) return false;
+    await dispatcher.dispatch(result.tokens);
     onSettled();
+    return true;
   }
 
   const worker = new Worker(QUEUE, work, {

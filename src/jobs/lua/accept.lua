@@ -1,5 +1,5 @@
 -- Takes one event in as a job, or tells which job already has it.
--- ARGV: arrival (JSON: id, kind, identity, publishedAt, state, keys, node?, instanceId?, request?: { id, body }), then
+-- ARGV: arrival (JSON: id, kind, identity, publishedAt, state, keys, node?, instanceId?, request?: { id, body }, lifecycle?), then
 -- field, value, … of the record
 -- Returns { job id, 'accepted' or 'duplicate', tokens… }, or { '', 'mismatch' } for a request's id with another body
 local arrival = cjson.decode(ARGV[1])
@@ -25,11 +25,21 @@ local function answer(job, outcome)
   return reply
 end
 
+-- A lifecycle action that is told of after the job began, or ended, waits to be completed all the same.
+local function attach(job)
+  local record = P .. 'job:' .. job
+  if not arrival.lifecycle or redis.call('HGET', record, 'lifecycle') == arrival.lifecycle then return end
+  redis.call('HSET', record, 'lifecycle', arrival.lifecycle)
+  redis.call('HDEL', record, 'step:complete-lifecycle')
+  if redis.call('HGET', record, 'state') == 'done' then reopen(job, tokens) end
+end
+
 local current, ensuredAt = unpack(redis.call('HMGET', known, 'job', 'ensuredAt'))
 if current then
   -- What was published before the `ensure` is old news of the death that was undone by it.
   if ensuredAt and arrival.publishedAt <= tonumber(ensuredAt) then return answer(current, 'duplicate') end
   if not ensuredAt then
+    attach(current)
     if redis.call('HGET', P .. 'job:' .. current, 'state') ~= 'failed' then return answer(current, 'duplicate') end
     reopen(current, tokens)
     return answer(current, 'accepted')

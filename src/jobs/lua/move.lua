@@ -7,6 +7,9 @@ local from, current = unpack(redis.call('HMGET', record, 'state', 'run'))
 if not from then return { 0, '' } end
 if not string.find(',' .. allowed .. ',', ',' .. from .. ',', 1, true) then return { 0, from } end
 if run ~= '' and run ~= current then return { 0, from } end
+-- A lifecycle action that was told of meanwhile is still to be completed.
+local waits = redis.call('HEXISTS', record, 'lifecycle') == 1 and redis.call('HEXISTS', record, 'step:complete-lifecycle') == 0
+if to == 'done' and waits then return { 0, from } end
 
 for i = 5, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', record, ARGV[i])

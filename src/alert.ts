@@ -1,0 +1,103 @@
+/** Something that a person should look at; plain data, as every channel sends it. */
+export interface Alert {
+  name: AlertName;
+  severity: Severity;
+  /** ISO 8601, UTC. */
+  at: string;
+  node?: string;
+  instanceId?: string;
+  /** Id of the job: `GET /jobs/ID` tells each of its steps. */
+  job?: string;
+  whatHappened: string;
+  whatToDo: string;
+}
+
+export type Severity = 'error' | 'warning';
+
+interface Kind {
+  severity: Severity;
+  whatToDo: string;
+}
+
+/** Every alert there is; the README's table of alerts is made from it. */
+export const ALERTS = {
+  'ensure-requested': {
+    severity: 'warning',
+    whatToDo:
+      'find out who deleted the node and why; the job tells what was restored, GET /archives?node= what there is',
+  },
+  'job-failed': {
+    severity: 'error',
+    whatToDo: 'mend what the error names, then send POST /jobs/ID/retry, or /discard to give it up',
+  },
+  'job-held': {
+    severity: 'warning',
+    whatToDo:
+      'decide: POST /jobs/ID/approve to go on as it is, /retry once the world looks right, /discard to give it up',
+  },
+  'archive-unwritable': {
+    severity: 'error',
+    whatToDo:
+      'free space or give access where ARCHIVE_URL leads; until then nothing is deleted and the jobs wait',
+  },
+  'chef-credentials': {
+    severity: 'error',
+    whatToDo:
+      'check CHEF_CLIENT_NAME, its key and this host’s clock; deletions and restores wait until the Chef server believes them',
+  },
+  'redis-away': {
+    severity: 'error',
+    whatToDo: 'start Redis again; until then events are answered 503, and SNS and SQS keep them',
+  },
+  'trigger-failed': {
+    severity: 'error',
+    whatToDo: 'read its output in GET /trigger; it is run again until it exits 0',
+  },
+  unsubscribed: {
+    severity: 'error',
+    whatToDo:
+      'if it was not meant, restart the service or subscribe PUBLIC_URL/sns to the topic again: no events come that way',
+  },
+  'raw-delivery': {
+    severity: 'error',
+    whatToDo:
+      'set RawMessageDelivery of the subscription to false: raw messages carry no signature and are refused',
+  },
+} satisfies Record<string, Kind>;
+
+export type AlertName = keyof typeof ALERTS;
+
+/** Whom an alert is about. */
+export type Subject = Partial<Record<'node' | 'instanceId' | 'job', string | null | undefined>>;
+
+export function alert(name: AlertName, whatHappened: string, { node, instanceId, job }: Subject = {}): Alert {
+  const { severity, whatToDo } = ALERTS[name];
+  return {
+    name,
+    severity,
+    at: new Date().toISOString(),
+    ...(node && { node }),
+    ...(instanceId && { instanceId }),
+    ...(job && { job }),
+    whatHappened,
+    whatToDo: job ? whatToDo.replace('/jobs/ID/', `/jobs/${job}/`) : whatToDo,
+  };
+}
+
+/** One line: `error job-failed: node web-1`. */
+export function headline({ severity, name, node, instanceId }: Alert): string {
+  const about = node ? `node ${node}` : instanceId && `instance ${instanceId}`;
+  return `${severity} ${name}${about ? `: ${about}` : ''}`;
+}
+
+/** What a person reads. */
+export function inWords(alert: Alert): string {
+  const { node, instanceId, job, whatHappened, whatToDo } = alert;
+  const facts = [node && `Node: ${node}`, instanceId && `Instance: ${instanceId}`, job && `Job: ${job}`];
+  return [
+    headline(alert),
+    `What happened: ${whatHappened}`,
+    `What to do: ${whatToDo}`,
+    ...facts.filter(fact => typeof fact === 'string'),
+  ].join('\n');
+}

@@ -1,0 +1,12 @@
+import type { Alert } from '../alert.ts';
+
+/** One way to people. */
+export interface AlertChannel {
+  name: string;
+  /**
+   * Resolves when it is handed over.
+   * @throws AppError `unavailable` or `credentials` where trying again may help, anything else where not
+   */
+  send(alert: Alert): Promise<void>;
+  close(): Promise<void>;
+}
