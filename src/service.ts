@@ -21,6 +21,7 @@ import { Closing } from './closing.ts';
 import { type Settings, SettingsError } from './config.ts';
 import { AppError, describe } from './errors.ts';
 import { Dispatcher } from './jobs/dispatch.ts';
+import { Outages } from './jobs/outage.ts';
 import { checkRedisKeeps, connectRedis } from './jobs/redis.ts';
 import { loadScripts } from './jobs/scripts.ts';
 import { lifecycleHeartbeat } from './jobs/steps/lifecycle.ts';
@@ -120,6 +121,18 @@ async function open(settings: Settings, log: Logger, closing: Closing): Promise<
     });
     closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
     trigger.start();
+    const outages = closing.add(
+      'outages',
+      new Outages(
+        [
+          { name: 'chef', probe: () => chef.probe() },
+          { name: 'archive', probe: () => archive.probe() },
+          ...(nagios && settings.NAGIOS_REQUIRED ? [{ name: 'nagios', probe: () => nagios.probe() }] : []),
+        ],
+        log,
+      ),
+      opened => opened.close(),
+    );
     closing.add(
       'worker',
       startWorker(
@@ -130,6 +143,7 @@ async function open(settings: Settings, log: Logger, closing: Closing): Promise<
           dispatcher,
           steps,
           log,
+          outages,
           heartbeat: lifecycleHeartbeat(autoScaling),
           onSettled: () => trigger.check(),
         },

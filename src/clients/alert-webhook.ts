@@ -1,5 +1,5 @@
 import { type Alert, inWords } from '../alert.ts';
-import { AppError, describe } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import type { AlertChannel } from './alert.ts';
 import { HttpClient } from './http.ts';
 
@@ -59,5 +59,5 @@ function withoutUrl(error: unknown): AppError {
 /** `ECONNREFUSED` and its like. */
 function codeOf(cause: unknown): string {
   if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code;
-  return cause instanceof Error ? cause.name : describe(cause);
+  return cause instanceof Error ? cause.name : 'no reason given';
 }

@@ -32,7 +32,7 @@ export interface AskedDowntime {
 
 /** A job as those see it who work on it. */
 export interface JobRecord extends Job {
-  /** How often it was handed to BullMQ; an older run has nothing to say any more. */
+  /** Which of its tokens is good; an older run has nothing to say any more. */
   run: number;
   /** Its place among all jobs, by acceptance. */
   seq: number;

@@ -4,7 +4,8 @@ import type { Logger } from 'pino';
 import { AppError, describe } from '../errors.ts';
 import type { JobState } from '../job.ts';
 import { type Dispatcher, QUEUE } from './dispatch.ts';
-import { fateOf } from './retry.ts';
+import type { Outages } from './outage.ts';
+import { type Fate, fateOf } from './retry.ts';
 import { LostLock, runSteps, type Steps, Waits } from './run.ts';
 import type { JobRecord, JobStore } from './store.ts';
 
@@ -22,15 +23,19 @@ export interface WorkerDependencies {
   dispatcher: Dispatcher;
   steps: Steps;
   log: Logger;
+  outages: Outages;
   /** Called at each further attempt of a job whose instance waits for it. */
   heartbeat: (job: JobRecord) => Promise<void>;
   /** Called whenever a job may have been the last that was open. */
   onSettled: () => void;
 }
 
+/** Only the order in which jobs come back: the worker is paused until the outage ends. */
+const OUTAGE_WAIT_MS = 1_000;
+
 /** Takes jobs from BullMQ and works them; what happened is in the record before BullMQ hears of it. */
 export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): Worker {
-  const { store, dispatcher, log, steps, heartbeat, onSettled } = dependencies;
+  const { store, dispatcher, log, steps, outages, heartbeat, onSettled } = dependencies;
 
   async function work(bull: BullJob, lock: string | undefined): Promise<void> {
     const [id = '', run = ''] = (bull.id ?? '').split('.');
@@ -77,7 +82,8 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
 
   /** @returns how long to wait before the next attempt, in milliseconds; undefined where there is none */
   async function fail(job: JobRecord, error: unknown, jobLog: Logger): Promise<number | undefined> {
-    const fate = fateOf(error, job.attempts);
+    const outage = await outages.explains(error);
+    const fate: Fate = outage ? { kind: 'retry', delayMs: OUTAGE_WAIT_MS } : fateOf(error, job.attempts);
     const said = {
       code: error instanceof AppError ? error.code : ('internal' as const),
       message: describe(error),
@@ -87,7 +93,9 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
         { err: said.message, attempts: job.attempts, inMs: fate.delayMs },
         'job will be tried again',
       );
-      await store.move(job, ['running'], 'retrying', { error: said });
+      // What no job could have done is no attempt of this one.
+      const attempts = outage ? job.attempts - 1 : job.attempts;
+      await store.move(job, ['running'], 'retrying', { attempts, error: said });
       return fate.delayMs;
     }
     const state = fate.kind === 'hold' ? 'held' : 'failed';
@@ -115,6 +123,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     runRetryDelay: 1_000,
   });
+  outages.watch({ pause: () => void worker.pause(true), resume: () => worker.resume() });
   worker.on('error', error => log.debug({ err: describe(error) }, 'worker'));
   return worker;
 }

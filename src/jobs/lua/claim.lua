@@ -29,7 +29,5 @@ end
 local tokens = { 0 }
 stop_working(id, keys)
 set_state(id, 'queued')
--- This run is over: handed out again after a kill, its token must not begin the job out of turn.
-redis.call('HINCRBY', record, 'run', 1)
 try_next(keys, tokens)
 return tokens

@@ -1,5 +1,5 @@
 -- The record of a job is a hash; everything else here is found from it or leads to it:
---   job:ID              the record; `state`, `run` (how often it was handed to BullMQ), `seq` (its place in lists)
+--   job:ID              the record; `state`, `run` (which of its tokens is good), `seq` (its place in lists)
 --   list:KIND:STATE     all jobs, by seq
 --   node:NAME           the jobs of a node, by seq            instance:ID   the same of an instance
 --   line:KEY            the open jobs of a node or instance, by turn: one works, the others wait
@@ -52,6 +52,8 @@ local function stop_working(id, keys)
   for _, key in ipairs(keys) do
     if redis.call('HGET', P .. 'active', key) == id then redis.call('HDEL', P .. 'active', key) end
   end
+  -- Its token is used up: handed out again after a kill, it must not begin the job out of turn.
+  redis.call('HINCRBY', P .. 'job:' .. id, 'run', 1)
 end
 
 local function leave_lines(id, tokens)

@@ -1,0 +1,86 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { AppError, describe } from '../errors.ts';
+import { backoff } from './retry.ts';
+
+/** A service without which no job gets done, and a cheap call that tells whether it can be used. */
+export interface Vital {
+  name: string;
+  probe: () => Promise<void>;
+}
+
+export interface Pausable {
+  pause: () => void;
+  resume: () => void;
+}
+
+/** The wait between two probes grows to half a minute: an outage of hours must end soon after its cause. */
+const PROBE_STEPS = 6;
+
+/**
+ * Tells an outage, in which every job would fail the same way, from the failure of one job. During an outage the worker
+ * takes no jobs and no attempt is counted; a probe ends it.
+ */
+export class Outages {
+  readonly #vitals: readonly Vital[];
+  readonly #log: Logger;
+  readonly #stopping = new AbortController();
+  #worker: Pausable | undefined;
+  #current: Promise<void> | undefined;
+
+  constructor(vitals: readonly Vital[], log: Logger) {
+    this.#vitals = vitals;
+    this.#log = log;
+  }
+
+  /** @param worker paused from the beginning of an outage to its end */
+  watch(worker: Pausable): void {
+    this.#worker = worker;
+  }
+
+  /** Whether a job that failed with this error met an outage; the first to notice pauses the worker. */
+  async explains(error: unknown): Promise<boolean> {
+    if (!(error instanceof AppError && (error.code === 'unavailable' || error.code === 'credentials')))
+      return false;
+    if (this.#current) return true;
+    const away = await this.#firstAway();
+    if (!away) return false;
+    this.#current ??= this.#waitFor(away).finally(() => {
+      this.#current = undefined;
+    });
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#current;
+  }
+
+  async #waitFor(away: { vital: Vital; why: string }): Promise<void> {
+    const { vital, why } = away;
+    this.#log.error({ part: vital.name, err: why }, 'jobs pause until it can be used again; none is lost');
+    this.#worker?.pause();
+    const began = Date.now();
+    try {
+      for (let probes = 1; await this.#firstAway(); probes++) {
+        await delay(backoff(Math.min(probes, PROBE_STEPS)), undefined, { signal: this.#stopping.signal });
+      }
+      const minutes = Math.round((Date.now() - began) / 6_000) / 10;
+      this.#log.info({ part: vital.name, minutes }, 'jobs go on');
+      this.#worker?.resume();
+    } catch {
+      // The service stops; whoever starts next notices by itself.
+    }
+  }
+
+  async #firstAway(): Promise<{ vital: Vital; why: string } | undefined> {
+    for (const vital of this.#vitals) {
+      try {
+        await vital.probe();
+      } catch (error) {
+        return { vital, why: describe(error) };
+      }
+    }
+    return undefined;
+  }
+}
