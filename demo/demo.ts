@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { GetQueueUrlCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { ChefClient } from '../src/clients/chef.ts';
 import { apiClient } from '../test/parts/api-client.ts';
@@ -143,7 +144,7 @@ async function main(): Promise<void> {
   act('Starting Redis, a Chef server, Nagios with its CGIs, SNS and SQS, and the service');
   const parts = await startParts(NODES);
   const service = await startDemoService(parts);
-  service.child.stdout?.on('data', chunk => showLog(String(chunk)));
+  if (service.child.stdout) createInterface(service.child.stdout).on('line', showLog);
   good(`the service is up at ${service.url}`);
   const stop = async (code: number) => {
     await service.stop();

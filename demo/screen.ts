@@ -30,16 +30,14 @@ export function table(jobs: Job[]): void {
   for (const row of rows) line(row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '));
 }
 
-/** A line for each step and outcome that the service logs; the rest of its log stays in its file. */
-export function showLog(chunk: string): void {
-  for (const text of chunk.split('\n').filter(Boolean)) {
-    const entry = parse(text);
-    const node = entry['node'] ?? entry['instanceId'] ?? '';
-    if (entry['step'])
-      line(`  ${node}: ${entry['step']} ${entry['state']}${entry['note'] ? ` – ${entry['note']}` : ''}`);
-    else if (/^(event|job|chef-client run)/.test(String(entry['msg']))) {
-      line(`  ${[node, entry['msg'], entry['source'] && `by ${entry['source']}`].filter(Boolean).join(' ')}`);
-    }
+/** A line for each step and outcome that the service logs. */
+export function showLog(text: string): void {
+  const entry = parse(text);
+  const node = entry['node'] ?? entry['instanceId'] ?? '';
+  const note = entry['note'] ? ` – ${entry['note']}` : '';
+  if (entry['step']) line(`  ${node}: ${entry['step']} ${entry['state']}${note}`);
+  else if (/^(event|job|chef-client run)/.test(String(entry['msg']))) {
+    line(`  ${[node, entry['msg'], entry['source'] && `by ${entry['source']}`].filter(Boolean).join(' ')}`);
   }
 }
 

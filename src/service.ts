@@ -1,40 +1,43 @@
-import { readFileSync } from 'node:fs';
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { homedir } from 'node:os';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Logger, pino } from 'pino';
 import { createApp, createHealthApp } from './api/app.ts';
 import type { Probes } from './api/health.ts';
+import { type Listening, listen } from './api/listen.ts';
 import { receiver } from './api/receive.ts';
+import { startPoller } from './api/sqs.ts';
 import { snsGate } from './api/verify-sns.ts';
-import type { Archive } from './clients/archive.ts';
-import { openFileArchive } from './clients/archive-file.ts';
-import { AutoScalingClient } from './clients/autoscaling.ts';
-import { ChefClient } from './clients/chef.ts';
-import { readCredentials } from './clients/chef-credentials.ts';
 import { attribute } from './clients/chef-node.ts';
-import { NagiosClient } from './clients/nagios.ts';
-import { SnsClient } from './clients/sns.ts';
 import { Closing } from './closing.ts';
-import { type Settings, SettingsError } from './config.ts';
+import type { Settings } from './config.ts';
 import { AppError, describe } from './errors.ts';
 import { Dispatcher } from './jobs/dispatch.ts';
 import { Outages } from './jobs/outage.ts';
-import { checkRedisKeeps, connectRedis } from './jobs/redis.ts';
+import { checkRedisKeeps, connectRedis, type RedisConnections } from './jobs/redis.ts';
 import { loadScripts } from './jobs/scripts.ts';
 import { lifecycleHeartbeat } from './jobs/steps/lifecycle.ts';
 import { createSteps } from './jobs/steps.ts';
 import { JobStore } from './jobs/store.ts';
 import { Trigger } from './jobs/trigger.ts';
 import { startWorker } from './jobs/worker.ts';
+import { type Clients, openClients } from './open-clients.ts';
+import { keepProvisioned } from './provision.ts';
 
 export interface Service {
   /** Where it answers. */
   url: string;
   /** Takes no more, finishes or returns what it holds, and closes everything. */
   close: (why: string) => Promise<void>;
+}
+
+/** What every role is built from. */
+interface Base {
+  settings: Settings;
+  log: Logger;
+  closing: Closing;
+  clients: Clients;
+  redis: RedisConnections;
+  store: JobStore;
+  dispatcher: Dispatcher;
+  trigger: Trigger;
 }
 
 const CONCURRENCY = 64;
@@ -53,8 +56,9 @@ export async function startService(settings: Settings): Promise<Service> {
   });
   const closing = new Closing(message => log.warn(message));
   try {
-    const server = await open(settings, log, closing);
-    const url = addressOf(server, settings);
+    const base = await openBase(settings, log, closing);
+    if (settings.ROLES.has('worker')) startWork(base);
+    const { url } = await openDoors(base);
     log.info({ url, roles: [...settings.ROLES] }, 'chef-deregistration-manager is up');
     return {
       url,
@@ -70,106 +74,100 @@ export async function startService(settings: Settings): Promise<Service> {
   }
 }
 
-async function open(settings: Settings, log: Logger, closing: Closing): Promise<Server> {
-  const chef = closing.add('Chef client', openChef(settings), client => client.close());
-  const nagios = closing.add('Nagios client', openNagios(settings), client => client?.close());
-  const archive = closing.add('archive', openArchive(settings.ARCHIVE_URL), opened => opened.close());
-  const sns = closing.add(
-    'SNS client',
-    new SnsClient({ endpoint: settings.AWS_ENDPOINT_URL?.href }),
-    client => client.close(),
-  );
-
-  const aws = { endpoint: settings.AWS_ENDPOINT_URL?.href, region: settings.AWS_REGION };
-  const autoScaling = closing.add('Auto Scaling client', new AutoScalingClient(aws), client =>
-    client.close(),
-  );
-
+async function openBase(settings: Settings, log: Logger, closing: Closing): Promise<Base> {
+  const clients = openClients(settings, closing);
   const prefix = settings.REDIS_PREFIX;
-  const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, log), connections =>
-    connections.close(),
-  );
-  await refuseForgetfulRedis(redis.commands, log);
+  const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, log), opened => opened.close());
+  await refuseForgetfulRedis(redis, log);
   const run = loadScripts(redis.commands, prefix);
-  const store = new JobStore(redis.commands, run, prefix);
-  const dispatcher = closing.add('queue', new Dispatcher(redis.commands, prefix, log), opened =>
-    opened.close(),
-  );
-  const trigger = new Trigger(
-    redis.commands,
-    run,
-    {
-      prefix,
-      command: settings.CHEF_CLIENT_COMMAND,
-      settleMs: settings.TRIGGER_SETTLE_SECONDS * 1000,
-      timeoutMs: settings.TRIGGER_TIMEOUT_SECONDS * 1000,
-    },
+  const dispatcher = new Dispatcher(redis.commands, prefix, log);
+  const triggerOptions = {
+    prefix,
+    command: settings.CHEF_CLIENT_COMMAND,
+    settleMs: settings.TRIGGER_SETTLE_SECONDS * 1000,
+    timeoutMs: settings.TRIGGER_TIMEOUT_SECONDS * 1000,
+  };
+  return {
+    settings,
     log,
+    closing,
+    clients,
+    redis,
+    store: new JobStore(redis.commands, run, prefix),
+    dispatcher: closing.add('queue', dispatcher, opened => opened.close()),
+    trigger: new Trigger(redis.commands, run, triggerOptions, log),
+  };
+}
+
+/** The role `worker`: jobs, and the chef-client run after them. */
+function startWork({ settings, log, closing, clients, redis, store, dispatcher, trigger }: Base): void {
+  const { chef, nagios, archive, autoScaling } = clients;
+  const steps = createSteps({
+    chef,
+    nagios,
+    archive,
+    autoScaling,
+    attribute,
+    instanceAttribute: settings.CHEF_INSTANCE_ATTRIBUTE,
+    required: settings.NAGIOS_REQUIRED,
+    lifecycleResult: settings.LIFECYCLE_RESULT,
+    stamp: jobId => trigger.stamp(jobId),
+  });
+  const vitals = [
+    { name: 'chef', probe: () => chef.probe() },
+    { name: 'archive', probe: () => archive.probe() },
+    ...(nagios && settings.NAGIOS_REQUIRED ? [{ name: 'nagios', probe: () => nagios.probe() }] : []),
+  ];
+  // A run under way gets ten seconds to end after SIGTERM.
+  closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
+  trigger.start();
+  const outages = closing.add('outages', new Outages(vitals, log), opened => opened.close());
+  const worker = startWorker(
+    { prefix: settings.REDIS_PREFIX, concurrency: CONCURRENCY, lockMs: LOCK_MS },
+    {
+      redis: redis.blocking,
+      store,
+      dispatcher,
+      steps,
+      log,
+      outages,
+      heartbeat: lifecycleHeartbeat(autoScaling),
+      onSettled: () => trigger.check(),
+    },
   );
+  closing.add('worker', worker, opened => opened.close(), 10_000);
+}
 
-  if (settings.ROLES.has('worker')) {
-    const steps = createSteps({
-      chef,
-      nagios,
-      archive,
-      attribute,
-      instanceAttribute: settings.CHEF_INSTANCE_ATTRIBUTE,
-      required: settings.NAGIOS_REQUIRED,
-      autoScaling,
-      lifecycleResult: settings.LIFECYCLE_RESULT,
-      stamp: jobId => trigger.stamp(jobId),
-    });
-    closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
-    trigger.start();
-    const outages = closing.add(
-      'outages',
-      new Outages(
-        [
-          { name: 'chef', probe: () => chef.probe() },
-          { name: 'archive', probe: () => archive.probe() },
-          ...(nagios && settings.NAGIOS_REQUIRED ? [{ name: 'nagios', probe: () => nagios.probe() }] : []),
-        ],
-        log,
-      ),
-      opened => opened.close(),
-    );
-    closing.add(
-      'worker',
-      startWorker(
-        { prefix, concurrency: CONCURRENCY, lockMs: LOCK_MS },
-        {
-          redis: redis.blocking,
-          store,
-          dispatcher,
-          steps,
-          log,
-          outages,
-          heartbeat: lifecycleHeartbeat(autoScaling),
-          onSettled: () => trigger.check(),
-        },
-      ),
-      worker => worker.close(),
-      10_000,
-    );
-  }
-
+/** The roles `api` and `poller`: every way by which news comes in. */
+async function openDoors({
+  settings,
+  log,
+  closing,
+  clients,
+  redis,
+  store,
+  dispatcher,
+  trigger,
+}: Base): Promise<Listening> {
+  const { chef, nagios, archive, sns, sqs } = clients;
+  const hasApi = settings.ROLES.has('api');
+  const hasPoller = settings.ROLES.has('poller');
+  const ready = async () => void (await redis.commands.ping());
+  const receive = receiver(store, dispatcher, log);
+  const topics = new Set(settings.SNS_TOPIC_ARNS);
+  const verify = snsGate({ topics: () => topics, certificateHosts: settings.SNS_CERT_HOSTS });
   const probes: Probes = {
-    redis: { check: async () => void (await redis.commands.ping()), vital: true },
+    redis: { check: ready, vital: true },
     chef: { check: () => chef.probe(), vital: false },
     ...(nagios && { nagios: { check: () => nagios.probe(), vital: false } }),
     archive: { check: () => archive.probe(), vital: false },
   };
   void tellWhatIsMissing(probes, log);
 
-  const receive = receiver(store, dispatcher, log);
-  const topics = new Set(settings.SNS_TOPIC_ARNS);
-  const app = settings.ROLES.has('api')
+  const confirm = (topicArn: string, token: string) => sns.confirmSubscription(topicArn, token);
+  const app = hasApi
     ? createApp({
-        door: {
-          verify: snsGate({ topics: () => topics, certificateHosts: settings.SNS_CERT_HOSTS }),
-          receive,
-          confirm: (topicArn, token) => sns.confirmSubscription(topicArn, token),
-        },
+        door: { verify, receive, confirm },
         receive,
         store,
         trigger,
@@ -178,91 +176,50 @@ async function open(settings: Settings, log: Logger, closing: Closing): Promise<
         log,
       })
     : createHealthApp(probes, log);
-  const server = await listen(app, settings);
-  return closing.add('API', server, closeServer);
+  const { HOST: host, PORT: port, TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = settings;
+  const tls = certFile && keyFile ? { certFile, keyFile } : undefined;
+  const listening = closing.add('API', await listen(app, { host, port, tls }), server => server.close());
+
+  const queues = settings.SQS_QUEUE_URLS.map(url => url.href);
+  const poller = hasPoller && startPoller(queues, { sqs, verify, receive, ready, log });
+  if (poller) closing.add('poller', poller, opened => opened.close(), 8_000);
+
+  // After listening: SNS asks the API to confirm as soon as it is told to push there.
+  if (settings.QUEUE_ID && (hasApi || hasPoller)) {
+    const keeping = keepProvisioned({
+      sns,
+      sqs,
+      log,
+      name: `${settings.QUEUE_NAME}-${settings.QUEUE_ID}`,
+      create: settings.PROVISION,
+      publicUrl: hasApi ? settings.PUBLIC_URL : undefined,
+      onReady({ topicArn, queueUrl }) {
+        topics.add(topicArn);
+        if (poller) poller.add(queueUrl);
+      },
+    });
+    closing.add('provisioning', keeping, opened => opened.close());
+  } else if (hasApi || hasPoller) {
+    log.warn('QUEUE_ID is not set: no topic and no queue of this service’s own');
+  }
+  return listening;
 }
 
 /** A Redis that is away at start is waited for while the service runs; one that would lose jobs is refused. */
-async function refuseForgetfulRedis(
-  redis: Parameters<typeof checkRedisKeeps>[0],
-  log: Logger,
-): Promise<void> {
+async function refuseForgetfulRedis({ commands }: RedisConnections, log: Logger): Promise<void> {
   try {
-    await checkRedisKeeps(redis, log);
+    await checkRedisKeeps(commands, log);
   } catch (error) {
     if (error instanceof AppError) throw error;
-    redis.once('ready', () =>
-      checkRedisKeeps(redis, log).catch(late => log.fatal({ err: describe(late) }, 'Redis cannot be used')),
-    );
+    const tell = (late: unknown) => log.fatal({ err: describe(late) }, 'Redis cannot be used');
+    commands.once('ready', () => checkRedisKeeps(commands, log).catch(tell));
   }
-}
-
-function openChef(settings: Settings): ChefClient {
-  const { CHEF_SERVER_URL, CHEF_CLIENT_NAME, CHEF_CLIENT_KEY, CHEF_PROFILE } = settings;
-  try {
-    const access =
-      CHEF_SERVER_URL && CHEF_CLIENT_NAME && CHEF_CLIENT_KEY
-        ? { url: CHEF_SERVER_URL.href, clientName: CHEF_CLIENT_NAME, key: CHEF_CLIENT_KEY }
-        : readCredentials(CHEF_PROFILE, `${homedir()}/.chef/credentials`);
-    return new ChefClient({ ...access, signing: settings.CHEF_SIGNING });
-  } catch (error) {
-    const names = CHEF_SERVER_URL ? 'CHEF_SERVER_URL, CHEF_CLIENT_KEY' : 'CHEF_SERVER_URL';
-    throw new SettingsError([`${names}: ${CHEF_SERVER_URL ? '' : 'not set, and '}${describe(error)}`]);
-  }
-}
-
-function openNagios(settings: Settings): NagiosClient | undefined {
-  if (!settings.NAGIOS_URL) return undefined;
-  return new NagiosClient({
-    url: settings.NAGIOS_URL.href,
-    username: settings.NAGIOS_USERNAME,
-    password: settings.NAGIOS_PASSWORD,
-    downtimeMinutes: settings.NAGIOS_DOWNTIME_MINUTES,
-    dateFormat: settings.NAGIOS_DATE_FORMAT,
-    timezone: settings.NAGIOS_TIMEZONE,
-  });
-}
-
-function openArchive(url: string): Archive {
-  // A relative directory is from where the service was started: file://./archive.
-  const relative = url.slice('file://'.length);
-  return openFileArchive(
-    relative.startsWith('/')
-      ? fileURLToPath(url)
-      : fileURLToPath(new URL(relative, pathToFileURL(`${process.cwd()}/`))),
-  );
 }
 
 async function tellWhatIsMissing(probes: Probes, log: Logger): Promise<void> {
   for (const [name, { check }] of Object.entries(probes)) {
-    await check().catch(error =>
-      log.warn({ part: name, err: describe(error) }, 'not reachable yet; its jobs wait'),
-    );
+    const tell = (error: unknown) =>
+      log.warn({ part: name, err: describe(error) }, 'not reachable yet; its jobs wait');
+    await check().catch(tell);
   }
-}
-
-async function listen(app: RequestListener, settings: Settings): Promise<Server> {
-  const { TLS_CERT_FILE, TLS_KEY_FILE, HOST, PORT } = settings;
-  const server =
-    TLS_CERT_FILE && TLS_KEY_FILE
-      ? createHttpsServer({ cert: readFileSync(TLS_CERT_FILE), key: readFileSync(TLS_KEY_FILE) }, app)
-      : createHttpServer(app);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(PORT, HOST, resolve);
-  });
-  return server;
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise(resolve => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
-}
-
-function addressOf(server: Server, settings: Settings): string {
-  const { address, port, family } = server.address() as AddressInfo;
-  const host = family === 'IPv6' ? `[${address}]` : address;
-  return `${settings.TLS_CERT_FILE ? 'https' : 'http'}://${host}:${port}`;
 }

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -93,17 +92,6 @@ test('every fault is told at once, by name', () => {
       ...['ARCHIVE_URL', 'MAX_DELETES', 'TRIGGER_SETTLE_SECONDS', 'CHEF_INSTANCE_ATTRIBUTE', 'TLS_KEY_FILE'],
     ].sort(),
   );
-});
-
-test('a process with faults in its settings names them and exits with 2', () => {
-  const { status, stderr, stdout } = spawnSync(
-    process.execPath,
-    [new URL('../src/main.ts', import.meta.url).pathname],
-    { env: { PORT: 'http', NAGIOS_REQUIRED: 'maybe', REDIS_URL: 'hunter2' }, encoding: 'utf8' },
-  );
-  expect(status).toBe(2);
-  for (const name of ['PORT', 'NAGIOS_REQUIRED', 'REDIS_URL']) expect(stderr).toContain(`${name}: `);
-  expect(stdout + stderr).not.toContain('hunter2');
 });
 
 describe('a secret', () => {

@@ -98,8 +98,8 @@ function distrust({ headers, at, clientName }: ChefAnswer): string {
 }
 
 function lacking({ method, target, clientName }: ChefAnswer): string {
-  const [kind = '', name] = target;
-  const permission = PERMISSION[method] ?? method;
+  const [kind = '', name, below] = target;
+  const permission = below === '_acl' ? 'grant' : (PERMISSION[method] ?? method);
   // Search and environments are read by whoever is in the organization's groups.
   if (kind !== 'nodes' && kind !== 'clients') return `${permission} on ${target.join('/')}`;
   const [type, object] = name === undefined ? ['containers', kind] : [kind, name];

@@ -28,7 +28,8 @@ export interface ChefCall {
   /** Segments below the organization, each of them checked: `['nodes', 'web-1']`. */
   target: string[];
   query?: Record<string, string>;
-  body?: JsonObject;
+  /** A string is sent as it is: JSON that must reach the server byte for byte. */
+  body?: JsonObject | string;
   /** Whether sending it twice does no harm. */
   repeatable: boolean;
 }
@@ -88,7 +89,7 @@ export class ChefConnection {
   async #send(http: HttpClient, { method, target, query, body, repeatable }: ChefCall): Promise<ChefAnswer> {
     const url = new URL(`${this.#base}/${target.join('/')}`);
     url.search = new URLSearchParams(query).toString();
-    const text = body === undefined ? '' : JSON.stringify(body);
+    const text = typeof body === 'object' ? JSON.stringify(body) : (body ?? '');
     const signing = {
       version: this.#signing,
       clientName: this.#clientName,

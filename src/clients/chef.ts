@@ -1,8 +1,10 @@
 import { AppError } from '../errors.ts';
+import { type AclOf, allow, restoreAcl } from './chef-acl.ts';
 import { readNamed, readObject } from './chef-answer.ts';
 import { ChefConnection, type ChefOptions, segment } from './chef-connection.ts';
 import { type ClientKey, clientKeys } from './chef-keys.ts';
 import type { ChefNode, JsonObject } from './chef-node.ts';
+import { hasKeyOf, restoreClient, restoreNode, type SavedClient } from './chef-restore.ts';
 import { nodeSearch } from './chef-search.ts';
 import { type ChefSnapshot, takeSnapshot } from './chef-snapshot.ts';
 
@@ -63,6 +65,44 @@ export class ChefClient {
    */
   async createClient(client: JsonObject & { name: string }): Promise<JsonObject> {
     return this.#create('clients', segment(client.name, 'client'), client);
+  }
+
+  /**
+   * Makes a node of the JSON text that a snapshot has, byte for byte.
+   * @throws AppError `conflict` where the node exists, `rejected` where the text is of another node
+   */
+  async restoreNode(name: string, json: string): Promise<void> {
+    await restoreNode(this.#server, segment(name, 'node'), json);
+  }
+
+  /**
+   * Makes a client with the public keys that a snapshot has, or completes one that has only some of them, so that the
+   * host's private key works again.
+   * @throws AppError `contradiction` where a client of this name has another key, `rejected` where nothing was saved
+   * that makes a client usable
+   */
+  async restoreClient(name: string, saved: SavedClient): Promise<void> {
+    await restoreClient(this.#server, segment(name, 'client'), saved);
+  }
+
+  /** Whether a client has one of the keys that a snapshot has of it; undefined where there is no such client. */
+  async hasKeyOf(name: string, saved: SavedClient): Promise<boolean | undefined> {
+    return hasKeyOf(this.#server, segment(name, 'client'), saved);
+  }
+
+  /**
+   * Gives a node or client the ACL that a snapshot has.
+   * @returns the permissions that the server did not take as they were, since somebody named in them is gone: there only
+   * the client `name` has got back what it had; undefined where the server has no ACLs
+   */
+  async restoreAcl(kind: AclOf, name: string, acl: string): Promise<string[] | undefined> {
+    return restoreAcl(this.#server, [kind, segment(name, 'node')], acl);
+  }
+
+  /** Lets the client of a node read and save it, as chef-client does; `no-acls` where the server has none. */
+  async allowOwnClient(node: string): Promise<'allowed' | 'no-acls'> {
+    const name = segment(node, 'node');
+    return allow(this.#server, ['nodes', name], name, ['read', 'update']);
   }
 
   /**

@@ -16,6 +16,8 @@ export interface CommandResult {
 const OUTPUT_BYTES = 64 * 1024;
 /** How long a command may take to end by itself after SIGTERM. */
 const GRACE_MS = 10_000;
+/** How long what it started and left behind may keep its output open once it ended. */
+const LINGER_MS = 1_000;
 /** EX_TEMPFAIL of sysexits.h, which the command is not likely to use. */
 const BUSY = 75;
 
@@ -51,17 +53,26 @@ export function runCommand(
         // It ended meanwhile.
       }
     };
+    const release = () =>
+      setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, LINGER_MS).unref();
     let patience: NodeJS.Timeout | undefined;
     const stop = (why: string) => {
       keep(`\n[${why}]\n`);
       kill('SIGTERM');
-      patience = setTimeout(() => kill('SIGKILL'), GRACE_MS);
+      patience = setTimeout(() => {
+        kill('SIGKILL');
+        release();
+      }, GRACE_MS);
     };
     const limit = setTimeout(
       () => stop(`ended after ${timeoutMs / 1000} s, TRIGGER_TIMEOUT_SECONDS`),
       timeoutMs,
     );
     const abort = () => stop('ended because the service stops');
+    if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
 
     const finish = (exitCode: number | null) => {
@@ -74,6 +85,8 @@ export function runCommand(
       keep(`could not be started: ${describe(error)}`);
       finish(null);
     });
+    // At SIGTERM flock(1) ends before the command does.
+    child.once('exit', () => !patience && release());
     child.once('close', exitCode => finish(exitCode));
   });
 }

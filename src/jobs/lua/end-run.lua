@@ -9,7 +9,7 @@ if ARGV[3] == '0' then
   redis.call('ZREMRANGEBYSCORE', P .. 'trigger:uncovered', '-inf', ARGV[2])
   redis.call('HSET', P .. 'trigger', 'failures', 0, 'notBefore', 0)
 else
-  redis.call('HINCRBY', P .. 'trigger', 'failures', 1)
+  if ARGV[5] ~= '' then redis.call('HINCRBY', P .. 'trigger', 'failures', 1) end
   redis.call('HSET', P .. 'trigger', 'notBefore', ARGV[4])
 end
 return 1

@@ -1,0 +1,68 @@
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import type { Archive } from './clients/archive.ts';
+import { openFileArchive } from './clients/archive-file.ts';
+import { AutoScalingClient } from './clients/autoscaling.ts';
+import { ChefClient } from './clients/chef.ts';
+import { readCredentials } from './clients/chef-credentials.ts';
+import { NagiosClient } from './clients/nagios.ts';
+import { SnsClient } from './clients/sns.ts';
+import { SqsClient } from './clients/sqs.ts';
+import type { Closing } from './closing.ts';
+import { type Settings, SettingsError } from './config.ts';
+import { describe } from './errors.ts';
+
+/** Every way out of the service. */
+export interface Clients {
+  chef: ChefClient;
+  /** undefined where NAGIOS_URL is not set. */
+  nagios: NagiosClient | undefined;
+  archive: Archive;
+  sns: SnsClient;
+  sqs: SqsClient;
+  autoScaling: AutoScalingClient;
+}
+
+/** Nothing is called yet. @throws SettingsError where settings that are right by themselves cannot be used */
+export function openClients(settings: Settings, closing: Closing): Clients {
+  const aws = { endpoint: settings.AWS_ENDPOINT_URL?.href, region: settings.AWS_REGION };
+  return {
+    chef: closing.add('Chef client', openChef(settings), client => client.close()),
+    nagios: closing.add('Nagios client', openNagios(settings), client => client?.close()),
+    archive: closing.add('archive', openArchive(settings.ARCHIVE_URL), archive => archive.close()),
+    sns: closing.add('SNS client', new SnsClient(aws), client => client.close()),
+    sqs: closing.add('SQS client', new SqsClient(aws), client => client.close()),
+    autoScaling: closing.add('Auto Scaling client', new AutoScalingClient(aws), client => client.close()),
+  };
+}
+
+function openChef(settings: Settings): ChefClient {
+  const { CHEF_SERVER_URL, CHEF_CLIENT_NAME, CHEF_CLIENT_KEY, CHEF_PROFILE } = settings;
+  try {
+    const access =
+      CHEF_SERVER_URL && CHEF_CLIENT_NAME && CHEF_CLIENT_KEY
+        ? { url: CHEF_SERVER_URL.href, clientName: CHEF_CLIENT_NAME, key: CHEF_CLIENT_KEY }
+        : readCredentials(CHEF_PROFILE, `${homedir()}/.chef/credentials`);
+    return new ChefClient({ ...access, signing: settings.CHEF_SIGNING });
+  } catch (error) {
+    const names = CHEF_SERVER_URL ? 'CHEF_SERVER_URL, CHEF_CLIENT_KEY' : 'CHEF_SERVER_URL';
+    throw new SettingsError([`${names}: ${CHEF_SERVER_URL ? '' : 'not set, and '}${describe(error)}`]);
+  }
+}
+
+function openNagios(settings: Settings): NagiosClient | undefined {
+  if (!settings.NAGIOS_URL) return undefined;
+  return new NagiosClient({
+    url: settings.NAGIOS_URL.href,
+    username: settings.NAGIOS_USERNAME,
+    password: settings.NAGIOS_PASSWORD,
+    downtimeMinutes: settings.NAGIOS_DOWNTIME_MINUTES,
+    dateFormat: settings.NAGIOS_DATE_FORMAT,
+    timezone: settings.NAGIOS_TIMEZONE,
+  });
+}
+
+/** `file://./archive` is below the directory in which the service was started. */
+function openArchive(url: string): Archive {
+  return openFileArchive(resolve(decodeURIComponent(url.slice('file://'.length))));
+}

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { runCommand } from '../../src/jobs/command.ts';
+import { freshDirectory, start, until } from '../parts/process.ts';
+
+const never = new AbortController().signal;
+const run = (command: string[], timeoutMs = 60_000, signal = never) => runCommand(command, timeoutMs, signal);
+/** A shell script that no other test runs, so that it has a lock of its own. */
+const script = (text: string) => ['/bin/sh', '-c', text, freshDirectory('command')];
+const alive = (pid: number) => {
+  try {
+    process.kill(pid, 0);
+    // A zombie is dead.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+test('a command gives its exit code and what it wrote', async () => {
+  expect(await run(script('echo out; echo err >&2; exit 3'))).toEqual({
+    exitCode: 3,
+    output: 'out\nerr\n',
+    busy: false,
+  });
+});
+
+test('the arguments are passed as they are, without a shell', async () => {
+  const odd = ['$HOME', 'a b', ';', '`id`', '*', '--help', ''];
+  const { output } = await run(['/usr/bin/printf', '%s\n', ...odd, freshDirectory('command')]);
+  expect(output.split('\n').slice(0, odd.length)).toEqual(odd);
+});
+
+test('only the last 64 KiB of the output are kept', async () => {
+  const { output } = await run(script('yes 0123456789 | head -c 300000; echo the end'));
+  expect(output).toHaveLength(65_536);
+  expect(output).toMatch(/the end\n$/);
+});
+
+test('a program that is not there is a failure that tells its name', async () => {
+  const { exitCode, output, busy } = await run([`${freshDirectory('command')}/chef-client`]);
+  expect(exitCode).not.toBe(0);
+  expect(busy).toBe(false);
+  expect(output).toContain('/chef-client');
+});
+
+test('at its limit a command is ended with all it started, and the output says so', async () => {
+  const { exitCode, output } = await run(script('echo "$$"; sleep 600 & echo "$!"; wait'), 300);
+  expect(exitCode).toBeNull();
+  expect(output).toContain('[ended after 0.3 s, TRIGGER_TIMEOUT_SECONDS]');
+  const [shell = '', child = ''] = output.split('\n');
+  await until('both to be gone', () => !alive(Number(shell)) && !alive(Number(child)));
+});
+
+test('a command that will not end is killed', { concurrent: true }, async () => {
+  const { exitCode, output } = await run(script(`trap '' TERM; echo "$$"; while :; do sleep 1; done`), 300);
+  expect(exitCode).toBeNull();
+  await until('it to be gone', () => !alive(Number.parseInt(output, 10)));
+});
+
+describe('when the service stops', () => {
+  test('the command is ended', async () => {
+    const stopping = new AbortController();
+    const ended = run(script('sleep 600'), 60_000, stopping.signal);
+    stopping.abort();
+    expect((await ended).output).toContain('[ended because the service stops]');
+  });
+
+  test('a command is ended that was about to begin', async () => {
+    expect((await run(script('sleep 600'), 60_000, AbortSignal.abort())).output).toContain('service stops');
+  });
+});
+
+test('what a command leaves running does not hold it up, even with its output open', async () => {
+  const { exitCode, output } = await run(script('setsid sleep 600 & echo "$!"; exit 0'));
+  expect(exitCode).toBe(0);
+  process.kill(Number.parseInt(output, 10));
+});
+
+describe('one command runs once at a time on a host', () => {
+  test('the second is told that it is busy, and another command is not', async () => {
+    const directory = freshDirectory('command');
+    const waits = script(`touch ${directory}/up; until [ -e ${directory}/go ]; do sleep 0.02; done`);
+    const first = run(waits);
+    await until('the first to run', () => readFileSync(`${directory}/up`, 'utf8') === '');
+    expect(await run(waits)).toMatchObject({ busy: true });
+    expect(await run(script('true'))).toMatchObject({ exitCode: 0, busy: false });
+    await run(script(`touch ${directory}/go`));
+    expect(await first).toMatchObject({ exitCode: 0, busy: false });
+    expect(await run(waits)).toMatchObject({ exitCode: 0, busy: false });
+  });
+
+  test('even when the starter of the first was killed and left it behind', async () => {
+    const directory = freshDirectory('command');
+    const waits = script(`until [ -e ${directory}/go ]; do sleep 0.02; done`);
+    const module = new URL('../../src/jobs/command.ts', import.meta.url).href;
+    const starter = await start(process.execPath, {
+      args: [
+        '--input-type=module',
+        '--eval',
+        `import { runCommand } from ${JSON.stringify(module)};
+         runCommand(${JSON.stringify(waits)}, 60_000, new AbortController().signal);
+         console.log('started');`,
+      ],
+      ready: /started/,
+    });
+    await until('the lock to be taken', async () => (await run(waits, 100)).busy);
+    await starter.stop('SIGKILL');
+    expect(await run(waits)).toMatchObject({ busy: true });
+    await run(['/usr/bin/touch', join(directory, 'go')]);
+    await until('the orphan to end', async () => (await run(waits)).exitCode === 0);
+  });
+
+  test('and one that says 75 itself is not busy', async () => {
+    expect(await run(script('echo failed; exit 75'))).toMatchObject({ exitCode: 75, busy: false });
+  });
+});
