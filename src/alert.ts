@@ -28,17 +28,20 @@ export const ALERTS = {
   },
   'job-failed': {
     severity: 'error',
-    whatToDo: 'mend what the error names, then send POST /jobs/ID/retry, or /discard to give it up',
+    whatToDo: 'mend what the error names, then send POST /jobs/ID/retry',
   },
   'job-held': {
     severity: 'warning',
-    whatToDo:
-      'decide: POST /jobs/ID/approve to go on as it is, /retry once the world looks right, /discard to give it up',
+    whatToDo: 'decide: POST /jobs/ID/approve to go on all the same, or /discard to give it up',
   },
-  'archive-unwritable': {
+  'too-many-deletions': {
     severity: 'error',
     whatToDo:
-      'free space or give access where ARCHIVE_URL leads; until then nothing is deleted and the jobs wait',
+      'find out why so many instances end; then POST /jobs/approve?kind=delete lets all held deletions go on, POST /jobs/discard gives them up',
+  },
+  'jobs-paused': {
+    severity: 'error',
+    whatToDo: 'mend what the error names; the jobs wait, none is lost, and they go on by themselves',
   },
   'chef-credentials': {
     severity: 'error',

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { describe } from './errors.ts';
+import { parseRedisUrl } from './redis-url.ts';
 
 const list = z
   .string()
@@ -20,6 +22,14 @@ const url = (...protocols: string[]) =>
     context.addIssue(`must be a URL that starts with ${protocols.map(p => `${p}//`).join(' or ')}`);
     return z.NEVER;
   });
+const redisUrl = z.string().transform((text, context) => {
+  try {
+    return parseRedisUrl(text);
+  } catch (error) {
+    context.addIssue(describe(error));
+    return z.NEVER;
+  }
+});
 const timeZone = z.string().refine(zone => {
   try {
     return Boolean(new Intl.DateTimeFormat('en', { timeZone: zone }));
@@ -68,10 +78,12 @@ export const schema = z.object({
   API_TOKENS: tokens
     .meta({ secret: true })
     .describe('`name:token,…`: who may call the guarded routes; with none they answer 401'),
-  REDIS_URL: url('redis:', 'rediss:')
+  REDIS_URL: redisUrl
     .prefault('redis://127.0.0.1:6379')
     .meta({ secret: true })
-    .describe('Redis, with password and database where it has them'),
+    .describe(
+      '`redis://[user:password@]host:port/db`, `redis+sentinel://[user:password@]host:port,…/MASTER/db` or `redis+cluster://[user:password@]host:port,…`; with `rediss` TLS',
+    ),
   REDIS_PREFIX: z
     .string()
     .regex(/^[^{}]*\{[^{}]+\}[^{}]*$/, 'must hold one {hash tag}, so that all keys share a slot')
@@ -150,9 +162,17 @@ export const schema = z.object({
     .describe('`true`: no deletion while Nagios cannot be reached; `false`: retried, then noted and passed'),
   ARCHIVE_URL: z
     .string()
-    .regex(/^(file:\/\/.+|s3:\/\/[a-z0-9.-]{3,63}(\/.*)?)$/, 'must be file://DIR or s3://BUCKET/PREFIX')
+    .regex(
+      /^(file:\/\/.+|s3:\/\/[a-z0-9.-]{3,63}(\/[^?#]*)?(\?encryption=bucket)?)$/,
+      'must be file://DIR or s3://BUCKET/PREFIX',
+    )
     .default('file://./archive')
-    .describe('where nodes are saved before a deletion: `file://DIR` or `s3://BUCKET/PREFIX`'),
+    .describe(
+      'where nodes are saved before a deletion: `file://DIR` or `s3://BUCKET/PREFIX`; S3 encrypts with AES256, or with `?encryption=bucket` as the bucket’s default says (KMS)',
+    ),
+  ARCHIVE_DAYS: whole(0, 36_500)
+    .prefault('0')
+    .describe('age at which what was saved is removed; 0 keeps it for ever'),
   ALERT_TOPIC_ARN: arn.optional().describe('SNS topic for alerts, besides the log'),
   ALERT_WEBHOOK_URL: url('https:', 'http:')
     .optional()

@@ -19,7 +19,9 @@ export type ErrorCode =
   /** A service refused for a reason that trying again does not change. */
   | 'rejected'
   /** The world does not look as the event says: a person must decide. */
-  | 'contradiction';
+  | 'contradiction'
+  /** More deletions than the window allows: a person must decide. */
+  | 'over-budget';
 
 /** The answer to a caller (RFC 9110 status). */
 export const HTTP_STATUS: Record<ErrorCode, number> = {
@@ -34,6 +36,7 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   permission: 500,
   rejected: 500,
   contradiction: 500,
+  'over-budget': 500,
 };
 
 /** What becomes of a job that met the error. */
@@ -49,6 +52,7 @@ export const JOB_FATE: Record<ErrorCode, 'retry' | 'fail' | 'hold'> = {
   permission: 'fail',
   rejected: 'fail',
   contradiction: 'hold',
+  'over-budget': 'hold',
 };
 
 /** The one error of this program. Its message says what happened, to what, and where it helps what to do. */

@@ -25,6 +25,8 @@ export type Event =
       nagiosHost?: string;
       instanceId?: string;
       reason?: string;
+      /** Id of the archive to restore from; the newest of the node unless told. */
+      archive?: string;
       runList?: string[];
       environment?: string;
     }
@@ -45,4 +47,6 @@ export interface News {
   publishedAt: Date;
   /** Who asked, where a person did. */
   requestedBy?: string;
+  /** Why it is not believed enough to act upon without a person. */
+  quarantine?: string;
 }

@@ -1,23 +1,61 @@
 import { AppError } from './errors.ts';
 
-export interface Claim {
+/** What an event says of a node, as far as it must be true before the node is deleted. */
+export interface Death {
   node: string;
-  /** The instance that ended; absent where the event names only the node. */
+  /** The instance that ended; null where the event names only the node. */
   instanceId: string | null;
+  /** When it was said. */
+  publishedAt: Date;
 }
 
+/** The node as the Chef server has it now. */
+export interface SeenNode {
+  /** Value of the node attribute that holds the instance id; undefined where it has none. */
+  instanceId: unknown;
+  /** When chef-client last ran there. */
+  ohaiTime: Date | undefined;
+}
+
+/** A dying host may still finish a chef-client run, and its clock may be off by as much as the Chef server allows. */
+const ALIVE_SLACK_MS = 15 * 60_000;
+
 /**
- * Whether a node is the one the event speaks of. Asked right before each destructive call, with the node as the Chef
- * server has it then.
- * @param actual value of the node's instance attribute
+ * Whether a node is the one the event speaks of, and as dead as it says. Asked right before each destructive call.
+ * @param attribute path of the node attribute that holds the instance id
  * @throws AppError `contradiction`
  */
-export function checkInstance(claim: Claim, actual: unknown, attribute: string): void {
-  if (claim.instanceId === null || actual === claim.instanceId) return;
-  const has = actual === undefined ? `has no ${attribute}` : `is instance ${JSON.stringify(actual)}`;
-  const hint = actual === undefined ? ' (is CHEF_INSTANCE_ATTRIBUTE right?)' : '';
-  throw new AppError(
-    'contradiction',
-    `the event says that instance ${claim.instanceId} ended, but Chef node ${claim.node} ${has}${hint}`,
-  );
+export function checkDeath(death: Death, seen: SeenNode, attribute: string): void {
+  const { node, instanceId, publishedAt } = death;
+  if (instanceId !== null && seen.instanceId !== instanceId) {
+    const has =
+      seen.instanceId === undefined
+        ? `has no ${attribute} (is CHEF_INSTANCE_ATTRIBUTE right?)`
+        : `is instance ${JSON.stringify(seen.instanceId)}`;
+    throw new AppError(
+      'contradiction',
+      `the event says that instance ${instanceId} ended, but Chef node ${node} ${has}`,
+    );
+  }
+  if (seen.ohaiTime && seen.ohaiTime.getTime() > publishedAt.getTime() + ALIVE_SLACK_MS) {
+    throw new AppError(
+      'contradiction',
+      `the event is of ${publishedAt.toISOString()}, but chef-client ran on node ${node} at ${seen.ohaiTime.toISOString()}: it lives, or its name was used again`,
+    );
+  }
+}
+
+/** @param patterns globs: `*`, `?`, `[abc]`. @throws AppError `contradiction` for a node that must never be deleted */
+export function checkProtected(node: string, patterns: readonly string[]): void {
+  const pattern = patterns.find(glob => globToRegExp(glob).test(node));
+  if (pattern === undefined) return;
+  throw new AppError('contradiction', `node ${node} is protected by PROTECTED_NODES (${pattern})`);
+}
+
+function globToRegExp(glob: string): RegExp {
+  const source = glob
+    .replace(/[.+^${}()|\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${source}$`);
 }

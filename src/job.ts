@@ -11,6 +11,7 @@ export type JobState = (typeof JOB_STATES)[number];
 
 export const STEP_NAMES = [
   'find',
+  'guard',
   'downtime',
   'archive',
   'delete-client',
@@ -18,6 +19,10 @@ export const STEP_NAMES = [
   'verify',
   'complete-lifecycle',
   'confirm-downtime',
+  'alert',
+  'recreate-client',
+  'recreate-node',
+  'cancel-downtime',
 ] as const;
 export type StepName = (typeof STEP_NAMES)[number];
 
@@ -38,9 +43,11 @@ export interface Job {
   source: News['source'];
   event: Event;
   requestedBy?: string;
+  /** Who let it go on after it was held. */
+  approvedBy?: string;
   receivedAt: string;
   finishedAt: string | null;
   attempts: number;
   steps: StepRecord[];
-  error?: { code: ErrorCode | 'internal'; message: string };
+  error?: { code: ErrorCode | 'internal' | 'discarded'; message: string };
 }

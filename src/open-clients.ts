@@ -1,8 +1,13 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
+import type { AlertChannel } from './clients/alert.ts';
+import { snsAlerts } from './clients/alert-sns.ts';
+import { webhookAlerts } from './clients/alert-webhook.ts';
 import type { Archive } from './clients/archive.ts';
 import { openFileArchive } from './clients/archive-file.ts';
+import { openS3Archive } from './clients/archive-s3.ts';
 import { AutoScalingClient } from './clients/autoscaling.ts';
+import type { AwsOptions } from './clients/aws.ts';
 import { ChefClient } from './clients/chef.ts';
 import { readCredentials } from './clients/chef-credentials.ts';
 import { NagiosClient } from './clients/nagios.ts';
@@ -21,18 +26,22 @@ export interface Clients {
   sns: SnsClient;
   sqs: SqsClient;
   autoScaling: AutoScalingClient;
+  /** The ways to people, besides the log; `Alerts` closes them. */
+  alertChannels: AlertChannel[];
 }
 
 /** Nothing is called yet. @throws SettingsError where settings that are right by themselves cannot be used */
 export function openClients(settings: Settings, closing: Closing): Clients {
   const aws = { endpoint: settings.AWS_ENDPOINT_URL?.href, region: settings.AWS_REGION };
+  const sns = closing.add('SNS client', new SnsClient(aws), client => client.close());
   return {
     chef: closing.add('Chef client', openChef(settings), client => client.close()),
     nagios: closing.add('Nagios client', openNagios(settings), client => client?.close()),
-    archive: closing.add('archive', openArchive(settings.ARCHIVE_URL), archive => archive.close()),
-    sns: closing.add('SNS client', new SnsClient(aws), client => client.close()),
+    archive: closing.add('archive', openArchive(settings.ARCHIVE_URL, aws), archive => archive.close()),
+    sns,
     sqs: closing.add('SQS client', new SqsClient(aws), client => client.close()),
     autoScaling: closing.add('Auto Scaling client', new AutoScalingClient(aws), client => client.close()),
+    alertChannels: openAlertChannels(settings, sns),
   };
 }
 
@@ -62,7 +71,19 @@ function openNagios(settings: Settings): NagiosClient | undefined {
   });
 }
 
+function openAlertChannels({ ALERT_TOPIC_ARN, ALERT_WEBHOOK_URL }: Settings, sns: SnsClient): AlertChannel[] {
+  return [
+    ...(ALERT_TOPIC_ARN ? [snsAlerts(ALERT_TOPIC_ARN, (topic, message) => sns.publish(topic, message))] : []),
+    ...(ALERT_WEBHOOK_URL ? [webhookAlerts({ url: ALERT_WEBHOOK_URL })] : []),
+  ];
+}
+
 /** `file://./archive` is below the directory in which the service was started. */
-function openArchive(url: string): Archive {
+function openArchive(url: string, aws: AwsOptions): Archive {
+  if (url.startsWith('s3://')) {
+    const { host: bucket, pathname, search } = new URL(url);
+    const encryption = search ? 'bucket' : 'AES256';
+    return openS3Archive({ ...aws, bucket, prefix: decodeURIComponent(pathname), encryption });
+  }
   return openFileArchive(resolve(decodeURIComponent(url.slice('file://'.length))));
 }

@@ -6,10 +6,13 @@ import type { JobKind, StepName } from './job.ts';
  * The client goes before the node: a chef-client that is just finishing can then no longer save its node, and a node
  * it saved in the last moment is found by `verify`. The proof of the downtime comes last, since Nagios shows one only
  * at its next status update, and nothing else depends on it; not even an instance that waits for its lifecycle action.
+ *
+ * A restore makes the client before the node, since a node's ACL can name only clients that are there.
  */
 const PLANS: Record<JobKind, readonly StepName[]> = {
   delete: [
     'find',
+    'guard',
     'downtime',
     'archive',
     'delete-client',
@@ -19,7 +22,7 @@ const PLANS: Record<JobKind, readonly StepName[]> = {
     'confirm-downtime',
   ],
   downtime: ['find', 'downtime', 'confirm-downtime'],
-  ensure: [],
+  ensure: ['alert', 'find', 'recreate-client', 'recreate-node', 'cancel-downtime'],
 };
 
 /** The steps of a job; `complete-lifecycle` only where an instance waits for it. */

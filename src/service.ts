@@ -1,18 +1,22 @@
 import { type Logger, pino } from 'pino';
+import { alert } from './alert.ts';
 import { createApp, createHealthApp } from './api/app.ts';
 import type { Probes } from './api/health.ts';
 import { type Listening, listen } from './api/listen.ts';
 import { receiver } from './api/receive.ts';
 import { startPoller } from './api/sqs.ts';
 import { snsGate } from './api/verify-sns.ts';
-import { attribute } from './clients/chef-node.ts';
+import { attribute, ohaiTime } from './clients/chef-node.ts';
 import { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
 import { AppError, describe } from './errors.ts';
+import { Alerts } from './jobs/alerts.ts';
+import { deletionBudget } from './jobs/budget.ts';
 import { Dispatcher } from './jobs/dispatch.ts';
 import { Outages } from './jobs/outage.ts';
-import { checkRedisKeeps, connectRedis, type RedisConnections } from './jobs/redis.ts';
-import { loadScripts } from './jobs/scripts.ts';
+import { connectRedis, type RedisConnections } from './jobs/redis.ts';
+import { keepRetention } from './jobs/retention.ts';
+import { loadScripts, type RunScript } from './jobs/scripts.ts';
 import { lifecycleHeartbeat } from './jobs/steps/lifecycle.ts';
 import { createSteps } from './jobs/steps.ts';
 import { JobStore } from './jobs/store.ts';
@@ -35,9 +39,11 @@ interface Base {
   closing: Closing;
   clients: Clients;
   redis: RedisConnections;
+  run: RunScript;
   store: JobStore;
   dispatcher: Dispatcher;
   trigger: Trigger;
+  alerts: Alerts;
 }
 
 const CONCURRENCY = 64;
@@ -77,8 +83,12 @@ export async function startService(settings: Settings): Promise<Service> {
 async function openBase(settings: Settings, log: Logger, closing: Closing): Promise<Base> {
   const clients = openClients(settings, closing);
   const prefix = settings.REDIS_PREFIX;
-  const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, log), opened => opened.close());
-  await refuseForgetfulRedis(redis, log);
+  const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, prefix, log), opened => opened.close());
+  const channels = clients.alertChannels;
+  const alerts = new Alerts({ redis: redis.commands, prefix, channels, log });
+  closing.add('alerts', alerts, opened => opened.close());
+  redis.commands.on('error', error => alerts.raise(alert('redis-away', describe(error))));
+  await refuseForgetfulRedis(redis);
   const run = loadScripts(redis.commands, prefix);
   const dispatcher = new Dispatcher(redis.commands, prefix, log);
   const triggerOptions = {
@@ -86,6 +96,7 @@ async function openBase(settings: Settings, log: Logger, closing: Closing): Prom
     command: settings.CHEF_CLIENT_COMMAND,
     settleMs: settings.TRIGGER_SETTLE_SECONDS * 1000,
     timeoutMs: settings.TRIGGER_TIMEOUT_SECONDS * 1000,
+    onFailure: (said: string) => alerts.raise(alert('trigger-failed', said)),
   };
   return {
     settings,
@@ -93,14 +104,17 @@ async function openBase(settings: Settings, log: Logger, closing: Closing): Prom
     closing,
     clients,
     redis,
-    store: new JobStore(redis.commands, run, prefix),
+    run,
+    store: new JobStore(redis.commands, run, prefix, redis.check),
     dispatcher: closing.add('queue', dispatcher, opened => opened.close()),
     trigger: new Trigger(redis.commands, run, triggerOptions, log),
+    alerts,
   };
 }
 
 /** The role `worker`: jobs, and the chef-client run after them. */
-function startWork({ settings, log, closing, clients, redis, store, dispatcher, trigger }: Base): void {
+function startWork(base: Base): void {
+  const { settings, log, closing, clients, redis, run, store, dispatcher, trigger, alerts } = base;
   const { chef, nagios, archive, autoScaling } = clients;
   const steps = createSteps({
     chef,
@@ -108,10 +122,18 @@ function startWork({ settings, log, closing, clients, redis, store, dispatcher, 
     archive,
     autoScaling,
     attribute,
+    ohaiTime,
     instanceAttribute: settings.CHEF_INSTANCE_ATTRIBUTE,
+    protectedNodes: settings.PROTECTED_NODES,
+    spend: deletionBudget(run, {
+      maxDeletes: settings.MAX_DELETES,
+      windowMinutes: settings.MAX_DELETES_WINDOW_MINUTES,
+    }),
     required: settings.NAGIOS_REQUIRED,
     lifecycleResult: settings.LIFECYCLE_RESULT,
     stamp: jobId => trigger.stamp(jobId),
+    raise: alerts.raise,
+    downtimeJobs: job => store.downtimeJobs(job),
   });
   const vitals = [
     { name: 'chef', probe: () => chef.probe() },
@@ -121,7 +143,9 @@ function startWork({ settings, log, closing, clients, redis, store, dispatcher, 
   // A run under way gets ten seconds to end after SIGTERM.
   closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
   trigger.start();
-  const outages = closing.add('outages', new Outages(vitals, log), opened => opened.close());
+  const outages = closing.add('outages', new Outages(vitals, log, tellPause(alerts)), opened =>
+    opened.close(),
+  );
   const worker = startWorker(
     { prefix: settings.REDIS_PREFIX, concurrency: CONCURRENCY, lockMs: LOCK_MS },
     {
@@ -132,10 +156,32 @@ function startWork({ settings, log, closing, clients, redis, store, dispatcher, 
       log,
       outages,
       heartbeat: lifecycleHeartbeat(autoScaling),
+      onTrouble: (job, state, { code, message }) =>
+        alerts.raise(
+          // One alert for all: each of hundreds would say the same.
+          code === 'over-budget'
+            ? alert('too-many-deletions', message)
+            : alert(`job-${state}`, message, { ...job, job: job.id }),
+        ),
       onSettled: () => trigger.check(),
     },
   );
   closing.add('worker', worker, opened => opened.close(), 10_000);
+  const days = settings.ARCHIVE_DAYS;
+  if (days > 0) {
+    const retention = { redis: redis.commands, prefix: settings.REDIS_PREFIX, archive, days, log };
+    closing.add('retention', keepRetention(retention), opened => opened.close());
+  }
+}
+
+/** A Chef server that refuses who we are needs another person than one that is away. */
+function tellPause(alerts: Alerts): (part: string, error: unknown) => void {
+  return (part, error) => {
+    const refused = part === 'chef' && error instanceof AppError && error.code === 'credentials';
+    alerts.raise(
+      alert(refused ? 'chef-credentials' : 'jobs-paused', `${part} cannot be used: ${describe(error)}`),
+    );
+  };
 }
 
 /** The roles `api` and `poller`: every way by which news comes in. */
@@ -152,7 +198,7 @@ async function openDoors({
   const { chef, nagios, archive, sns, sqs } = clients;
   const hasApi = settings.ROLES.has('api');
   const hasPoller = settings.ROLES.has('poller');
-  const ready = async () => void (await redis.commands.ping());
+  const ready = () => redis.check.now();
   const receive = receiver(store, dispatcher, log);
   const topics = new Set(settings.SNS_TOPIC_ARNS);
   const verify = snsGate({ topics: () => topics, certificateHosts: settings.SNS_CERT_HOSTS });
@@ -170,7 +216,9 @@ async function openDoors({
         door: { verify, receive, confirm },
         receive,
         store,
+        dispatcher,
         trigger,
+        archive,
         probes,
         tokens: settings.API_TOKENS,
         log,
@@ -206,13 +254,11 @@ async function openDoors({
 }
 
 /** A Redis that is away at start is waited for while the service runs; one that would lose jobs is refused. */
-async function refuseForgetfulRedis({ commands }: RedisConnections, log: Logger): Promise<void> {
+async function refuseForgetfulRedis({ check }: RedisConnections): Promise<void> {
   try {
-    await checkRedisKeeps(commands, log);
+    await check.now();
   } catch (error) {
     if (error instanceof AppError) throw error;
-    const tell = (late: unknown) => log.fatal({ err: describe(late) }, 'Redis cannot be used');
-    commands.once('ready', () => checkRedisKeeps(commands, log).catch(tell));
   }
 }
 

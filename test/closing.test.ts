@@ -5,8 +5,13 @@ function opened() {
   const faults: string[] = [];
   const closed: string[] = [];
   const closing = new Closing(message => faults.push(message));
-  const add = (name: string, close: () => unknown = () => {}, limitMs?: number) =>
-    closing.add(name, name, () => (closed.push(name), close()), limitMs);
+  const add = (name: string, close: () => unknown = () => {}, limitMs?: number) => {
+    const noted = () => {
+      closed.push(name);
+      return close();
+    };
+    return closing.add(name, name, noted, limitMs);
+  };
   return { closing, add, faults, closed };
 }
 

@@ -10,6 +10,7 @@ import { instanceId, startWorld, terminationNotice, type World } from './parts/w
 const HOSTS = ['notice', 'message', 'request', ...Array.from({ length: 6 }, (_, at) => `burst-${at}`)];
 const DELETE_STEPS = [
   'find',
+  'guard',
   'downtime',
   'archive',
   'delete-client',

@@ -26,7 +26,15 @@ test('a name of any kind that passes is one and the same segment of a URL and of
 
 test('an instance id is i- and 8 or 17 hexadecimal digits', () => {
   for (const id of ['i-0a1b2c3d', 'i-0a1b2c3d4e5f60718']) expect(isInstanceId(id), id).toBe(true);
-  const refused = ['i-', 'i-0a1b2c3', 'i-0a1b2c3d4', 'i-0A1B2C3D', 'i-0a1b2c3d\n', ' i-0a1b2c3d', 'mi-0a1b2c3d'];
+  const refused = [
+    'i-',
+    'i-0a1b2c3',
+    'i-0a1b2c3d4',
+    'i-0A1B2C3D',
+    'i-0a1b2c3d\n',
+    ' i-0a1b2c3d',
+    'mi-0a1b2c3d',
+  ];
   for (const id of [...refused, 'i-0a1b2c3d4e5f607189', '', null, 7, ['i-0a1b2c3d']]) {
     expect(isInstanceId(id), JSON.stringify(id)).toBe(false);
   }

@@ -7,7 +7,14 @@ import type { Event } from '../src/event.ts';
 import { isInstanceId, isNodeName } from '../src/names.ts';
 import { parseEvent } from '../src/parse-event.ts';
 import { decide } from '../src/policy.ts';
-import { autoScaling, type Fields, INSTANCE, lifecycleHook, registration, sample } from './payloads/samples.ts';
+import {
+  autoScaling,
+  type Fields,
+  INSTANCE,
+  lifecycleHook,
+  registration,
+  sample,
+} from './payloads/samples.ts';
 
 describe('what is read from each form', () => {
   test('a host’s registration', () => {

@@ -48,10 +48,7 @@ describe('a confirmed end of an instance, or a host’s own word, deletes', () =
       }),
     ],
     ['a terminating lifecycle hook', sample('events/asg-lifecycle-hook-terminating')],
-    [
-      'a lifecycle hook from before warm pools',
-      lifecycleHook({ Origin: undefined, Destination: undefined }),
-    ],
+    ['a lifecycle hook from before warm pools', lifecycleHook({ Origin: undefined, Destination: undefined })],
     ['a terminating lifecycle hook by EventBridge', sample('events/eb-asg-terminate-lifecycle-action')],
     ['EC2 state shutting-down', sample('events/eb-ec2-state-change-shutting-down')],
     ['EC2 state terminated', sample('events/eb-ec2-state-change-terminated')],
@@ -84,7 +81,10 @@ describe('whatever says that the instance lives, may come back or was never ther
       'move to standby',
       autoScaling('EC2_INSTANCE_TERMINATE', { Description: `Moving EC2 instance to Standby: ${INSTANCE}` }),
     ],
-    ['launching lifecycle hook', lifecycleHook({ LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING' })],
+    [
+      'launching lifecycle hook',
+      lifecycleHook({ LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING' }),
+    ],
     ['lifecycle hook into the warm pool', lifecycleHook({ Destination: 'WarmPool' })],
     ['launching lifecycle hook by EventBridge', hooked('autoscaling:EC2_INSTANCE_LAUNCHING')],
     [

@@ -20,6 +20,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SnsClient } from '../src/clients/sns.ts';
 import { SqsClient } from '../src/clients/sqs.ts';
 import { keepProvisioned, lookUp, type Place, provision } from '../src/provision.ts';
+import { jsonError, startAwsStandIn } from './clients/aws-stand-in.ts';
 import { type Aws, startAws } from './parts/aws.ts';
 import { freePort, until } from './parts/process.ts';
 import { startSnsPublisher } from './parts/sns-publisher.ts';
@@ -285,4 +286,26 @@ test('AWS that is away at start is waited for', async () => {
   gate.close();
   expect(logged.filter(line => /away-1: failed/.test(line))).toHaveLength(1);
   expect(logged.join()).toMatch(/away-1: works again/);
+});
+
+test('what IAM forbids is told once, with action and queue, and tried again', async () => {
+  logged.length = 0;
+  const api = await startAwsStandIn();
+  api.answers = [jsonError('com.amazon.coral.service#AccessDeniedException', 'User: x is not authorized')];
+  const clients = { sns: new SnsClient(api.options), sqs: new SqsClient(api.options) };
+  const keeping = keepProvisioned({
+    ...{ ...clients, log, name: 'forbidden-1', create: true, refusedWaitMs: 1 },
+    onReady: () => {},
+  });
+  await until('several attempts', () => api.asked.length >= 3);
+  await keeping.close();
+  clients.sns.close();
+  clients.sqs.close();
+  api.stop();
+  expect(logged).toHaveLength(1);
+  expect(JSON.parse(logged[0] ?? '')).toMatchObject({
+    err: expect.stringMatching(
+      /sqs:GetQueueUrl on arn:aws:sqs:eu-west-1:\*:forbidden-1-dead-letter.*IAM policy/,
+    ),
+  });
 });

@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto';
 import express, { type Express } from 'express';
 import { middleware as openApiValidator } from 'express-openapi-validator';
 import type { Logger } from 'pino';
+import type { Archive } from '../clients/archive.ts';
+import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Trigger } from '../jobs/trigger.ts';
+import { archiveRoutes } from './archives.ts';
 import { authenticate } from './auth.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes, type Probes } from './health.ts';
@@ -25,7 +28,9 @@ export interface ApiDependencies {
   door: SnsDoor;
   receive: Receive;
   store: JobStore;
+  dispatcher: Dispatcher;
   trigger: Trigger;
+  archive: Archive;
   probes: Probes;
   tokens: ReadonlyMap<string, string>;
   log: Logger;
@@ -34,7 +39,17 @@ export interface ApiDependencies {
 const CONTRACT = new URL('../../openapi.yaml', import.meta.url).pathname;
 
 /** The whole HTTP interface; openapi.yaml is its contract and checks every request to it but the body of `POST /sns`. */
-export function createApp({ door, receive, store, trigger, probes, tokens, log }: ApiDependencies): Express {
+export function createApp({
+  door,
+  receive,
+  store,
+  dispatcher,
+  trigger,
+  archive,
+  probes,
+  tokens,
+  log,
+}: ApiDependencies): Express {
   const app = bareApp(log);
   app.use(healthRoutes(probes));
   app.use(snsRoutes(door));
@@ -55,8 +70,9 @@ export function createApp({ door, receive, store, trigger, probes, tokens, log }
       },
     }),
   );
-  app.use(eventRoutes(receive));
-  app.use(jobRoutes(store, trigger));
+  app.use(eventRoutes(receive, archive));
+  app.use(jobRoutes({ store, dispatcher, trigger }));
+  app.use(archiveRoutes(archive));
   return closed(app);
 }
 

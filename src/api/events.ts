@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
+import type { Archive } from '../clients/archive.ts';
+import { AppError } from '../errors.ts';
 import type { Event } from '../event.ts';
 import type { Receive } from './receive.ts';
 
@@ -8,9 +10,10 @@ type EventRequest = Omit<Extract<Event, { kind: 'request' }>, 'kind' | 'method'>
 };
 
 /** `POST /events`: a deletion or a restore that a person or a program asks for. */
-export function eventRoutes(receive: Receive): Router {
+export function eventRoutes(receive: Receive, archive: Archive): Router {
   return Router().post('/events', async (request, response) => {
     const { kind, ...asked } = request.body as EventRequest;
+    if (asked.archive !== undefined) await checkArchive(kind, asked.node, asked.archive, archive);
     const key = request.get('idempotency-key');
     const caller = request.caller ?? '';
     const receipt = await receive({
@@ -24,4 +27,13 @@ export function eventRoutes(receive: Receive): Router {
     const url = `/jobs/${jobId}`;
     response.status(202).location(url).json({ jobId, url });
   });
+}
+
+/** Told at once, what the job would find out later. @throws AppError `invalid` */
+async function checkArchive(kind: string, node: string, id: string, archive: Archive): Promise<void> {
+  const refuse = (why: string) => new AppError('invalid', why, { field: 'archive' });
+  if (kind !== 'ensure') throw refuse('an archive goes with kind ensure only');
+  const record = await archive.get(id);
+  if (!record) throw refuse(`there is no archive ${id}; GET /archives?node=${node} lists those of ${node}`);
+  if (record.node !== node) throw refuse(`archive ${id} is of node ${record.node}, not of ${node}`);
 }

@@ -1,27 +1,107 @@
-import { Router } from 'express';
+import { type Request, Router } from 'express';
 import { AppError } from '../errors.ts';
-import type { Job } from '../job.ts';
+import type { Job, JobState } from '../job.ts';
+import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobFilter, JobRecord, JobStore } from '../jobs/store.ts';
 import type { Trigger } from '../jobs/trigger.ts';
 
-/** What became of the news: `GET /jobs`, `GET /jobs/{id}`, `GET /trigger`. */
-export function jobRoutes(store: JobStore, trigger: Trigger): Router {
-  return Router()
+export interface JobRouteDependencies {
+  store: JobStore;
+  dispatcher: Dispatcher;
+  trigger: Trigger;
+}
+
+type Move = Parameters<JobStore['move']>;
+
+/** What a person may do to a job: from which state, to which, and what is noted. */
+interface Decision {
+  from: JobState;
+  to: JobState;
+  change: (caller: string) => NonNullable<Move[3]>;
+}
+
+const DECISIONS = {
+  retry: { from: 'failed', to: 'queued', change: () => ({}) },
+  approve: { from: 'held', to: 'queued', change: caller => ({ approvedBy: caller }) },
+  discard: {
+    from: 'held',
+    to: 'failed',
+    change: caller => ({
+      discarded: true,
+      finishedAt: new Date().toISOString(),
+      error: { code: 'discarded', message: `discarded by ${caller}` },
+    }),
+  },
+} satisfies Record<string, Decision>;
+type DecisionName = keyof typeof DECISIONS;
+
+/** What became of the news, and what a person decides about it: `/jobs`, `/trigger`. */
+export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies): Router {
+  async function decide(name: DecisionName, id: string, caller: string) {
+    const { from, to, change }: Decision = DECISIONS[name];
+    const result = await store.move({ id }, [from], to, change(caller));
+    if (result.moved) await dispatcher.dispatch(result.tokens);
+    return { ...result, from };
+  }
+
+  async function decideOne(name: DecisionName, request: Request<{ id: string }>): Promise<JobRecord> {
+    const { id } = request.params;
+    const caller = request.caller ?? '';
+    const result = await decide(name, id, caller);
+    if (!result.moved && result.state) {
+      throw new AppError(
+        'conflict',
+        `job ${id} is ${result.state}; ${name} is for jobs that are ${result.from}`,
+      );
+    }
+    if (result.moved) request.log.info({ job: id, caller }, `job: ${name}`);
+    return find(id);
+  }
+
+  /** All that the filter lets through when it is asked; those that move meanwhile are left alone. */
+  async function decideAll(name: DecisionName, request: Request): Promise<number> {
+    const filter = request.query as unknown as JobFilter;
+    const caller = request.caller ?? '';
+    let count = 0;
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const page = await store.list({ ...filter, state: DECISIONS[name].from, limit: 500, cursor });
+      const results = await Promise.all(page.jobs.map(job => decide(name, job.id, caller)));
+      count += results.filter(result => result.moved).length;
+      cursor = page.next;
+    }
+    request.log.info({ filter, count, caller }, `jobs: ${name}`);
+    return count;
+  }
+
+  async function find(id: string): Promise<JobRecord> {
+    const job = await store.get(id);
+    if (job) return job;
+    throw new AppError('not-found', `there is no job ${id}`);
+  }
+
+  const router = Router()
     .get('/jobs', async (request, response) => {
       // Checked and given their defaults by the contract, openapi.yaml.
       const { jobs, next } = await store.list(request.query as unknown as JobFilter);
       response.json({ jobs: jobs.map(present), next });
     })
     .get('/jobs/:id', async (request, response) => {
-      const job = await store.get(request.params.id);
-      if (!job) throw new AppError('not-found', `there is no job ${request.params.id}`);
-      response.json(present(job));
+      response.json(present(await find(request.params.id)));
     })
     .get('/trigger', async (_request, response) => {
       response.json(await trigger.status());
     });
+  for (const name of Object.keys(DECISIONS) as DecisionName[]) {
+    router.post(`/jobs/${name}`, async (request, response) => {
+      response.status(202).json({ count: await decideAll(name, request) });
+    });
+    router.post(`/jobs/:id/${name}`, async (request: Request<{ id: string }>, response) => {
+      response.status(202).json(present(await decideOne(name, request)));
+    });
+  }
+  return router;
 }
 
-function present({ run, seq, facts, lifecycle, ...job }: JobRecord): Job {
+function present({ run, seq, facts, lifecycle, publishedAt, ...job }: JobRecord): Job {
   return job;
 }

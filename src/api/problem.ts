@@ -81,9 +81,9 @@ function explainRefusal({ status, type, message, errors }: Refusal): ReturnType<
   // The validator prefixes the path to what a security handler said.
   if (status === 401) return { status, detail: errors?.[0]?.message ?? message };
   const [first] = errors ?? [];
-  const field = first?.path.replace(/^\/?(body|query|params|headers)\/?/, '').replaceAll('/', '.');
+  const [, where, at] = /^\/?(body|query|params|headers)\/?(.*)$/.exec(first?.path ?? '') ?? [];
   const detail = errors?.map(each => `${each.path.replace(/^\//, '')} ${each.message}`).join('; ') || message;
-  return { status, detail, field: field || (first ? 'body' : undefined) };
+  return { status, detail, field: at?.replaceAll('/', '.') || where };
 }
 
 function isRedisAway(error: unknown): boolean {

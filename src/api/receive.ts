@@ -32,8 +32,15 @@ export function receiver(store: JobStore, dispatcher: Dispatcher, log: Logger): 
       return { outcome: 'ignored' };
     }
     const { jobId, outcome, tokens } = await store.accept({ ...delivery, event }, kind);
-    log.info({ ...about, kind, job: jobId }, `event ${outcome}`);
     await dispatcher.dispatch(tokens);
+    if (delivery.quarantine && outcome === 'accepted') {
+      log.warn(
+        { ...about, kind, job: jobId, why: delivery.quarantine },
+        'event quarantined: a person must decide',
+      );
+      return { outcome: 'quarantined', jobId };
+    }
+    log.info({ ...about, kind, job: jobId }, `event ${outcome}`);
     return { outcome, jobId };
   };
 }

@@ -4,12 +4,6 @@ import type { News } from '../event.ts';
 import { parseEvent } from '../parse-event.ts';
 import type { VerifySns } from './verify-sns.ts';
 
-/** News from a queue. */
-export type QueuedNews = News & {
-  /** SNS signed it long before it came into the queue, as nothing but a replay or a redrive does. */
-  stale?: true;
-};
-
 /** SNS hands a message to a queue at once; an hour allows for an outage of the queue. */
 const STALE_MS = 3_600_000;
 
@@ -17,7 +11,7 @@ const STALE_MS = 3_600_000;
  * Reads what lay in a queue: an SNS envelope, whose signature is checked as at the HTTP door, or a bare event.
  * @throws AppError `untrusted`, or `invalid` for what cannot be understood
  */
-export async function readMessage(message: QueueMessage, verify: VerifySns): Promise<QueuedNews> {
+export async function readMessage(message: QueueMessage, verify: VerifySns): Promise<News> {
   const fields = decode(message.body);
   if (!isEnvelope(fields)) {
     return {
@@ -33,16 +27,18 @@ export async function readMessage(message: QueueMessage, verify: VerifySns): Pro
   }
   const publishedAt = new Date(envelope.Timestamp);
   return {
-    event: understand(decode(envelope.Message)),
+    event: understand(decode(envelope.Message), envelope.TopicArn.split(':')[3]),
     source: 'sqs',
     messageId: envelope.MessageId,
     publishedAt,
-    ...(message.sentAt.getTime() - publishedAt.getTime() > STALE_MS && { stale: true as const }),
+    ...(message.sentAt.getTime() - publishedAt.getTime() > STALE_MS && {
+      quarantine: `signed at ${envelope.Timestamp} and put into the queue at ${message.sentAt.toISOString()}: a replay, or a message that was moved by hand`,
+    }),
   };
 }
 
-function understand(fields: unknown): News['event'] {
-  const event = parseEvent(fields);
+function understand(fields: unknown, region?: string): News['event'] {
+  const event = parseEvent(fields, region);
   if (event) return event;
   throw new AppError('invalid', 'the message is none that this service understands');
 }

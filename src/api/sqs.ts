@@ -2,10 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { BATCH, type QueueMessage, type SqsClient } from '../clients/sqs.ts';
 import { AppError, describe } from '../errors.ts';
+import type { News } from '../event.ts';
 import { backoff, keepTrying } from '../keep-trying.ts';
 import type { Receive } from './receive.ts';
 import { Hand } from './sqs-hand.ts';
-import { type QueuedNews, readMessage } from './sqs-message.ts';
+import { readMessage } from './sqs-message.ts';
 import type { VerifySns } from './verify-sns.ts';
 
 export interface PollerDependencies {
@@ -46,6 +47,8 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
   const hands: Hand[] = [];
   /** Ids of the messages that failed since the last that did not. */
   const failing = new Set<string>();
+  /** How often one message alone was tried since then. */
+  let trials = 0;
   let outage: Promise<boolean> | undefined;
 
   /** Waits while Redis is away. @returns whether it was */
@@ -73,7 +76,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
       while (underWay.size > IN_HAND - BATCH) await Promise.race(underWay);
       await outage;
       const suspicious = failing.size >= SUSPICIOUS;
-      if (suspicious) await delay(backoff(failing.size), undefined, { signal }).catch(() => {});
+      if (suspicious) await delay(backoff(++trials), undefined, { signal }).catch(() => {});
       const received = await keepTrying(() => sqs.receive(queueUrl, suspicious ? 1 : BATCH, signal), trying);
       for (const message of received ?? []) {
         hand.hold(message.receipt);
@@ -100,6 +103,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
       try {
         await receive(news);
         failing.clear();
+        trials = 0;
         return 'delete';
       } catch (error) {
         if (await redisWasAway()) continue;
@@ -111,7 +115,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
     return 'give back';
   }
 
-  async function understand(message: QueueMessage, log: Logger): Promise<QueuedNews | undefined> {
+  async function understand(message: QueueMessage, log: Logger): Promise<News | undefined> {
     try {
       return await readMessage(message, verify);
     } catch (error) {

@@ -63,7 +63,8 @@ function structure(body: string): Record<string, string> {
     'SignatureVersion',
     'SigningCertURL',
   ]) {
-    if (!message[name] && name !== 'Message') throw malformed(`${name} is missing`, name);
+    if (!message[name] && (name !== 'Message' || !(name in message)))
+      throw malformed(`${name} is missing`, name);
   }
   for (const name of SIGNED) {
     if (/[\r\n]/.test(message[name] ?? '')) throw malformed(`${name} has a line break`, name);

@@ -49,6 +49,8 @@ export function openS3Archive(options: S3ArchiveOptions): Archive {
         await objects.create(keys.marker(id, entry.node), '\n');
         await objects.create(keys.record(id, entry.node), text);
       } catch (error) {
+        // Whoever asks next whether it can be written must not hear of an earlier success.
+        probed = 0;
         const code = error instanceof AppError ? error.code : 'unavailable';
         const message = `node ${entry.node} was not archived in s3://${bucket}, so nothing may be deleted`;
         throw new AppError(code, message, { cause: error });

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { type Alert, inWords } from '../alert.ts';
+import { type Alert, headline } from '../alert.ts';
 import type { AlertChannel } from '../clients/alert.ts';
 import { alertFold } from './alert-fold.ts';
 import { AlertOutbox, type OutboxCounts, type OutboxOptions } from './alert-outbox.ts';
@@ -62,7 +62,7 @@ export class Alerts {
     this.#counts.raised += 1;
     const again = folded > 0 ? ` (and ${folded} times more since it was last told)` : '';
     const told = { ...alert, whatHappened: alert.whatHappened + again };
-    this.#log[alert.severity === 'error' ? 'error' : 'warn']({ alert: told }, `alert: ${inWords(told)}`);
+    this.#log[alert.severity === 'error' ? 'error' : 'warn']({ alert: told }, `alert: ${headline(told)}`);
     for (const outbox of this.#outboxes) outbox.add(told);
   }
 }

@@ -25,12 +25,19 @@ export class Outages {
   readonly #vitals: readonly Vital[];
   readonly #log: Logger;
   readonly #stopping = new AbortController();
+  readonly #onPause: (part: string, error: unknown) => void;
   #worker: Pausable | undefined;
   #current: Promise<void> | undefined;
 
-  constructor(vitals: readonly Vital[], log: Logger) {
+  /** @param onPause called when an outage is noticed, with the part that cannot be used and why */
+  constructor(
+    vitals: readonly Vital[],
+    log: Logger,
+    onPause: (part: string, error: unknown) => void = () => {},
+  ) {
     this.#vitals = vitals;
     this.#log = log;
+    this.#onPause = onPause;
   }
 
   /** @param worker paused from the beginning of an outage to its end */
@@ -56,9 +63,13 @@ export class Outages {
     await this.#current;
   }
 
-  async #waitFor(away: { vital: Vital; why: string }): Promise<void> {
-    const { vital, why } = away;
-    this.#log.error({ part: vital.name, err: why }, 'jobs pause until it can be used again; none is lost');
+  async #waitFor(away: { vital: Vital; error: unknown }): Promise<void> {
+    const { vital, error } = away;
+    this.#onPause(vital.name, error);
+    this.#log.error(
+      { part: vital.name, err: describe(error) },
+      'jobs pause until it can be used again; none is lost',
+    );
     this.#worker?.pause();
     const began = Date.now();
     try {
@@ -73,12 +84,12 @@ export class Outages {
     }
   }
 
-  async #firstAway(): Promise<{ vital: Vital; why: string } | undefined> {
+  async #firstAway(): Promise<{ vital: Vital; error: unknown } | undefined> {
     for (const vital of this.#vitals) {
       try {
         await vital.probe();
       } catch (error) {
-        return { vital, why: describe(error) };
+        return { vital, error };
       }
     }
     return undefined;

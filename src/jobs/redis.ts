@@ -1,6 +1,7 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
-import { AppError } from '../errors.ts';
+import type { RedisTarget } from '../redis-url.ts';
+import { type RedisCheck, redisCheck } from './redis-check.ts';
 
 /** Below the five seconds within which a sender must hear that Redis does not answer. */
 const COMMAND_TIMEOUT_MS = 3_000;
@@ -10,36 +11,77 @@ const COMMAND_TIMEOUT_MS = 3_000;
  * waits for ever, as BullMQ's workers need it.
  */
 export interface RedisConnections {
+  /**
+   * A Cluster, too, goes by the type of a single Redis: it takes the same commands, and all our keys are in one slot.
+   */
   commands: Redis;
   blocking: Redis;
+  check: RedisCheck;
   close(): Promise<void>;
 }
 
-export function connectRedis(url: URL, log: Logger): RedisConnections {
-  const shared: Omit<RedisOptions, 'replyMapping'> = {
-    retryStrategy: attempt => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
-    connectTimeout: COMMAND_TIMEOUT_MS,
-    maxLoadingRetryTime: 60_000,
-  };
-  const commands = new Redis(url.href, {
-    ...shared,
-    connectionName: 'chef-deregistration',
+export function connectRedis(target: RedisTarget, prefix: string, log: Logger): RedisConnections {
+  const commands = connect(target, 'chef-deregistration', {
     commandTimeout: COMMAND_TIMEOUT_MS,
     maxRetriesPerRequest: 1,
   });
-  const blocking = new Redis(url.href, {
-    ...shared,
-    connectionName: 'chef-deregistration-worker',
-    maxRetriesPerRequest: null,
-  });
+  const blocking = connect(target, 'chef-deregistration-worker', { maxRetriesPerRequest: null });
   for (const connection of [commands, blocking]) logState(connection, log);
   return {
     commands,
     blocking,
+    check: redisCheck(commands, { prefix, replicas: target.kind !== 'single', log }),
     async close() {
       for (const connection of [commands, blocking]) connection.disconnect();
     },
   };
+}
+
+type Temper = Pick<RedisOptions, 'commandTimeout' | 'maxRetriesPerRequest'>;
+
+const retryStrategy = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000);
+
+function connect(target: RedisTarget, connectionName: string, temper: Temper): Redis {
+  const { username, password } = target;
+  const tls = target.tls ? { tls: {} } : {};
+  const options = {
+    ...temper,
+    ...tls,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    connectionName,
+    connectTimeout: COMMAND_TIMEOUT_MS,
+    maxLoadingRetryTime: 2_000,
+    // A master that became a replica is left for the new one.
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  };
+  switch (target.kind) {
+    case 'single':
+      return new Redis({ ...options, ...target.address, db: target.db, retryStrategy });
+    case 'sentinel':
+      return new Redis({
+        ...options,
+        sentinels: target.sentinels,
+        name: target.master,
+        db: target.db,
+        retryStrategy,
+        sentinelRetryStrategy: retryStrategy,
+        // A master that hangs closes no connection.
+        failoverDetector: true,
+        enableTLSForSentinelMode: target.tls,
+        ...(target.tls && { sentinelTLS: {} }),
+        ...(target.sentinelPassword !== undefined && { sentinelPassword: target.sentinelPassword }),
+      });
+    case 'cluster': {
+      const cluster = new Cluster(target.nodes, {
+        redisOptions: options,
+        clusterRetryStrategy: retryStrategy,
+        // What waits for a cluster has no time limit there.
+        enableOfflineQueue: options.maxRetriesPerRequest === null,
+      });
+      return cluster as unknown as Redis;
+    }
+  }
 }
 
 /** One line when Redis goes, one when it is back, however often the connection is tried in between. */
@@ -54,26 +96,4 @@ function logState(connection: Redis, log: Logger): void {
     if (away) log.info('Redis is back');
     away = false;
   });
-}
-
-/**
- * Whether this Redis keeps what it is given. Events are acknowledged once Redis has them: an eviction policy would
- * throw them away under memory pressure, and without the append-only file a crash would.
- * @throws AppError `rejected` for an eviction policy other than noeviction
- */
-export async function checkRedisKeeps(redis: Redis, log: Logger): Promise<void> {
-  const memory = await redis.info('memory');
-  const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1];
-  if (policy && policy !== 'noeviction') {
-    throw new AppError(
-      'rejected',
-      `Redis has maxmemory-policy ${policy} and would drop jobs when memory is short; run: redis-cli config set maxmemory-policy noeviction`,
-    );
-  }
-  const persistence = await redis.info('persistence');
-  if (/^aof_enabled:0/m.test(persistence)) {
-    log.warn(
-      'Redis has no append-only file: what it took since its last snapshot is lost when it crashes; run: redis-cli config set appendonly yes',
-    );
-  }
 }

@@ -22,6 +22,8 @@ export interface StepContext {
   stillLocked: () => Promise<void>;
   /** Makes the job one of this node. @throws Waits */
   claimNode: (node: string) => Promise<void>;
+  /** The same for an instance. @throws Waits */
+  claimInstance: (instanceId: string) => Promise<void>;
   remember: (facts: Facts) => Promise<void>;
 }
 
@@ -44,10 +46,12 @@ export async function runSteps(
   const context: StepContext = {
     stillLocked,
     async claimNode(node) {
-      const { goesOn, tokens } = await store.claimNode(job, node);
-      await dispatcher.dispatch(tokens);
-      if (!goesOn) throw new Waits();
+      await goOn(store.claimNode(job, node), dispatcher);
       job.node = node;
+    },
+    async claimInstance(instanceId) {
+      await goOn(store.claimInstance(job, instanceId), dispatcher);
+      job.instanceId = instanceId;
     },
     remember: facts => store.remember(job, facts),
   };
@@ -62,6 +66,13 @@ export async function runSteps(
       `step ${result.state}`,
     );
   }
+}
+
+/** @throws Waits */
+async function goOn(claim: ReturnType<JobStore['claimNode']>, dispatcher: Dispatcher): Promise<void> {
+  const { goesOn, tokens } = await claim;
+  await dispatcher.dispatch(tokens);
+  if (!goesOn) throw new Waits();
 }
 
 async function attempt(

@@ -1,20 +1,33 @@
 import type { Steps } from './run.ts';
+import { alertStep } from './steps/alert.ts';
 import { archiveStep } from './steps/archive.ts';
 import { confirmDowntimeStep, downtimeStep } from './steps/downtime.ts';
 import { findStep } from './steps/find.ts';
+import { guardStep } from './steps/guard.ts';
 import { completeLifecycleStep } from './steps/lifecycle.ts';
 import { deleteClientStep, deleteNodeStep, verifyStep } from './steps/remove.ts';
+import { recreateClientStep, recreateNodeStep } from './steps/restore.ts';
+import { cancelDowntimeStep } from './steps/restore-downtime.ts';
+import { findLostStep } from './steps/restore-find.ts';
 
 type StepDependencies = Parameters<typeof archiveStep>[0] &
   Parameters<typeof downtimeStep>[0] &
   Parameters<typeof completeLifecycleStep>[0] &
   Parameters<typeof findStep>[0] &
+  Parameters<typeof guardStep>[0] &
+  Parameters<typeof alertStep>[0] &
+  Parameters<typeof findLostStep>[0] &
+  Parameters<typeof recreateNodeStep>[0] &
+  Parameters<typeof cancelDowntimeStep>[0] &
   Parameters<typeof deleteNodeStep>[0];
 
 /** What each step of a plan does. A step that a kind of job needs does not compile until it is here. */
 export function createSteps(dependencies: StepDependencies): Steps {
+  const find = findStep(dependencies);
+  const findLost = findLostStep(dependencies);
   return {
-    find: findStep(dependencies),
+    find: (job, context) => (job.kind === 'ensure' ? findLost : find)(job, context),
+    guard: guardStep(dependencies),
     downtime: downtimeStep(dependencies),
     archive: archiveStep(dependencies),
     'delete-client': deleteClientStep(dependencies),
@@ -22,5 +35,9 @@ export function createSteps(dependencies: StepDependencies): Steps {
     verify: verifyStep(dependencies),
     'complete-lifecycle': completeLifecycleStep(dependencies),
     'confirm-downtime': confirmDowntimeStep(dependencies),
+    alert: alertStep(dependencies),
+    'recreate-client': recreateClientStep(dependencies),
+    'recreate-node': recreateNodeStep(dependencies),
+    'cancel-downtime': cancelDowntimeStep(dependencies),
   };
 }

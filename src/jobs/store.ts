@@ -1,6 +1,6 @@
 import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { AppError, type ErrorCode } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import type { Event, LifecycleAction, News } from '../event.ts';
 import {
   JOB_KINDS,
@@ -12,6 +12,7 @@ import {
   type StepName,
   type StepRecord,
 } from '../job.ts';
+import type { RedisCheck } from './redis-check.ts';
 import type { RunScript } from './scripts.ts';
 
 /** What the steps of a job have learnt so far, kept for those after them and for the next attempt. */
@@ -21,6 +22,10 @@ export interface Facts {
   fqdn?: string;
   downtime?: AskedDowntime | undefined;
   archive?: string;
+  /** What a restore found missing in Chef. */
+  lost?: { node: boolean; client: boolean };
+  /** Ids of the archives that it is restored from. */
+  from?: { node: string | undefined; client: string | undefined };
 }
 
 /** Remembered before it is sent, so that a second attempt looks for it first, and with its end once Nagios took it. */
@@ -38,6 +43,8 @@ export interface JobRecord extends Job {
   seq: number;
   /** The instance waits for this action to be completed. */
   lifecycle?: LifecycleAction;
+  /** When its event was published. */
+  publishedAt: Date;
   facts: Facts;
 }
 
@@ -50,7 +57,19 @@ export interface JobFilter {
   cursor?: string | undefined;
 }
 
-export type JobError = { code: ErrorCode | 'internal'; message: string };
+export type JobError = NonNullable<Job['error']>;
+
+/** What is noted together with a new state. */
+interface Change {
+  attempts?: number;
+  /** null removes it. */
+  error?: JobError | null;
+  finishedAt?: string;
+  /** Who said that a held job shall go on all the same. */
+  approvedBy?: string;
+  /** A person decided that nothing shall be done; news of the same death does not change that. */
+  discarded?: boolean;
+}
 
 /** `ID.RUN`: what BullMQ is handed. */
 export type Token = string;
@@ -60,31 +79,37 @@ export class JobStore {
   readonly #redis: Redis;
   readonly #run: RunScript;
   readonly #prefix: string;
+  readonly #check: RedisCheck | undefined;
 
-  constructor(redis: Redis, run: RunScript, prefix: string) {
+  /** @param check asked before and after an event is taken in, where whoever sent it forgets it then */
+  constructor(redis: Redis, run: RunScript, prefix: string, check?: RedisCheck) {
     this.#redis = redis;
     this.#run = run;
     this.#prefix = prefix;
+    this.#check = check;
   }
 
   /**
    * Makes a job of an event, or finds the one that already has it.
-   * @throws AppError `invalid` where a request's id was given to another request before
+   * @throws AppError `invalid` where a request's id was given to another request before; `unavailable` where Redis
+   * would not keep it
    */
   async accept(
     news: News,
     kind: JobKind,
   ): Promise<{ jobId: string; outcome: 'accepted' | 'duplicate'; tokens: Token[] }> {
-    const { event } = news;
+    await this.#check?.last();
+    const { event, quarantine } = news;
     const instanceId = event.instanceId;
     const node = 'node' in event ? event.node : undefined;
     const lifecycle = 'lifecycle' in event ? JSON.stringify(event.lifecycle) : undefined;
     const arrival = {
       id: randomUUIDv7(),
       kind,
-      identity: kind !== 'ensure' && instanceId ? `${kind}:${instanceId}` : `message:${news.messageId}`,
+      identity: quarantine ? `message:${news.messageId}` : identityOf(news, kind),
+      doubted: quarantine ? identityOf(news, kind) : undefined,
       publishedAt: news.publishedAt.getTime(),
-      state: 'queued' satisfies JobState,
+      state: (quarantine ? 'held' : 'queued') satisfies JobState,
       keys: [...(instanceId ? [`i:${instanceId}`] : []), ...(node ? [`n:${node}`] : [])],
       node,
       instanceId,
@@ -99,6 +124,7 @@ export class JobStore {
       instanceId,
       lifecycle,
       requestedBy: news.requestedBy,
+      error: quarantine && JSON.stringify({ code: 'untrusted', message: quarantine } satisfies JobError),
     });
     const reply = await this.#run('accept', JSON.stringify(arrival), ...record);
     const [jobId, outcome, ...tokens] = reply as [string, 'accepted' | 'duplicate' | 'mismatch', ...Token[]];
@@ -106,6 +132,7 @@ export class JobStore {
       const field = 'Idempotency-Key';
       throw new AppError('invalid', `${field} was given to another request before; use a new one`, { field });
     }
+    await this.#check?.replicated(`${this.#prefix}:job:${jobId}`);
     return { jobId, outcome, tokens };
   }
 
@@ -138,12 +165,14 @@ export class JobStore {
     job: { id: string; run?: number },
     from: readonly JobState[],
     to: JobState,
-    change: { attempts?: number; error?: JobError | null; finishedAt?: string } = {},
+    change: Change = {},
   ): Promise<{ moved: true; tokens: Token[] } | { moved: false; state: JobState | undefined }> {
     const patch = fields({
       attempts: change.attempts?.toString(),
       error: change.error === null ? '' : change.error && JSON.stringify(change.error),
       finishedAt: change.finishedAt,
+      approvedBy: change.approvedBy,
+      discarded: change.discarded ? '1' : undefined,
     });
     const reply = (await this.#run('move', job.id, job.run ?? '', from.join(','), to, ...patch)) as [
       number,
@@ -156,9 +185,25 @@ export class JobStore {
 
   /** Takes the line of the node that a job turned out to be about; where another is before it there, the job waits. */
   async claimNode(job: JobRecord, node: string): Promise<{ goesOn: boolean; tokens: Token[] }> {
-    const reply = await this.#run('claim', job.id, job.run, `n:${node}`, `node:${node}`, 'node', node);
+    return this.#claim(job, [`n:${node}`, `node:${node}`, 'node', node]);
+  }
+
+  /** The same for an instance. */
+  async claimInstance(job: JobRecord, instanceId: string): Promise<{ goesOn: boolean; tokens: Token[] }> {
+    return this.#claim(job, [`i:${instanceId}`, `instance:${instanceId}`, 'instanceId', instanceId]);
+  }
+
+  async #claim(job: JobRecord, line: string[]): Promise<{ goesOn: boolean; tokens: Token[] }> {
+    const reply = await this.#run('claim', job.id, job.run, ...line);
     const [goesOn, ...tokens] = reply as [number, ...Token[]];
     return { goesOn: goesOn === 1, tokens };
+  }
+
+  /** The earlier jobs of the job's node that asked for a downtime, the newest first. */
+  async downtimeJobs({ node, seq }: JobRecord): Promise<string[]> {
+    if (node === null) return [];
+    const { jobs } = await this.list({ node, limit: 50 });
+    return jobs.filter(earlier => earlier.seq < seq && earlier.facts.downtime).map(({ id }) => id);
   }
 
   async recordStep(job: JobRecord, step: StepRecord): Promise<void> {
@@ -180,6 +225,11 @@ export class JobStore {
       return toRecord(ids[at] ?? '', hash as Record<string, string>);
     });
   }
+}
+
+/** A death is one, whoever tells of it. */
+function identityOf({ event, messageId }: News, kind: JobKind): string {
+  return kind !== 'ensure' && event.instanceId ? `${kind}:${event.instanceId}` : `message:${messageId}`;
 }
 
 /** The fewest lists that hold every job the filter lets through. */
@@ -230,6 +280,8 @@ function toRecord(id: string, hash: Record<string, string>): JobRecord | undefin
     ...(hash['error'] && { error: JSON.parse(hash['error']) as JobError }),
     run: Number(hash['run'] ?? 0),
     seq: Number(hash['seq']),
+    publishedAt: new Date(Number(hash['publishedAt'])),
+    ...(hash['approvedBy'] && { approvedBy: hash['approvedBy'] }),
     ...(hash['lifecycle'] && { lifecycle: JSON.parse(hash['lifecycle']) as LifecycleAction }),
     facts: JSON.parse(hash['facts'] ?? '{}'),
   };

@@ -13,6 +13,8 @@ export interface TriggerOptions {
   settleMs: number;
   /** Limit of a run, in milliseconds. */
   timeoutMs: number;
+  /** Called when a run did not exit 0. */
+  onFailure?: (whatHappened: string) => void;
 }
 
 export interface TriggerStatus {
@@ -120,11 +122,11 @@ export class Trigger {
     if (busy)
       this.#log.warn('an earlier chef-client run of this host is still under way; trying again after it');
     else if (exitCode === 0) this.#log.info({ exitCode, seconds }, 'chef-client run done');
-    else
-      this.#log.error(
-        { exitCode, seconds, output: output.slice(-2_000) },
-        'chef-client run failed; it is repeated',
-      );
+    else if (!this.#stopping.signal.aborted) {
+      const end = output.slice(-2_000);
+      this.#log.error({ exitCode, seconds, output: end }, 'chef-client run failed; it is repeated');
+      this.#options.onFailure?.(`${command.join(' ')} exited ${exitCode ?? 'by a signal'}: ${end.trim()}`);
+    }
     const lastRun: LastRun = {
       startedAt: startedAt.toISOString(),
       finishedAt: finishedAt.toISOString(),

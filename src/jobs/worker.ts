@@ -7,7 +7,7 @@ import { type Dispatcher, QUEUE } from './dispatch.ts';
 import type { Outages } from './outage.ts';
 import { type Fate, fateOf } from './retry.ts';
 import { LostLock, runSteps, type Steps, Waits } from './run.ts';
-import type { JobRecord, JobStore } from './store.ts';
+import type { JobError, JobRecord, JobStore } from './store.ts';
 
 export interface WorkerOptions {
   prefix: string;
@@ -26,6 +26,8 @@ export interface WorkerDependencies {
   outages: Outages;
   /** Called at each further attempt of a job whose instance waits for it. */
   heartbeat: (job: JobRecord) => Promise<void>;
+  /** Called when a job ended in failure, or waits for a person from now on. */
+  onTrouble: (job: JobRecord, state: 'failed' | 'held', error: JobError) => void;
   /** Called whenever a job may have been the last that was open. */
   onSettled: () => void;
 }
@@ -35,7 +37,7 @@ const OUTAGE_WAIT_MS = 1_000;
 
 /** Takes jobs from BullMQ and works them; what happened is in the record before BullMQ hears of it. */
 export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): Worker {
-  const { store, dispatcher, log, steps, outages, heartbeat, onSettled } = dependencies;
+  const { store, dispatcher, log, steps, outages, heartbeat, onTrouble, onSettled } = dependencies;
 
   async function work(bull: BullJob, lock: string | undefined): Promise<void> {
     const [id = '', run = ''] = (bull.id ?? '').split('.');
@@ -100,7 +102,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     }
     const state = fate.kind === 'hold' ? 'held' : 'failed';
     jobLog.error({ node: job.node, err: said.message, attempts: job.attempts }, `job ${state}`);
-    await end(job, state, said);
+    if (await end(job, state, said)) onTrouble(job, state, said);
     return undefined;
   }
 

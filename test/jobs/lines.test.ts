@@ -96,7 +96,9 @@ class World {
       for (const { id, run, state } of jobs) {
         const job = isOpen(state) && this.handed.has(`${id}.${run}`) && (await this.it.begin(`${id}.${run}`));
         if (!job) continue;
-        const claimed = job.node ? { goesOn: true } : await this.it.store.claimNode(job, nodeOf(job.instanceId));
+        const claimed = job.node
+          ? { goesOn: true }
+          : await this.it.store.claimNode(job, nodeOf(job.instanceId));
         if (claimed.goesOn) await this.it.store.move(job, ['running'], 'done');
       }
     }
@@ -131,7 +133,11 @@ async function look({ redis, prefix, store }: TestStore): Promise<Snapshot> {
 }
 
 /** What must hold at every moment. */
-function check({ jobs, active, lines, outbox }: Snapshot, handed: ReadonlySet<Token>, before: Snapshot): void {
+function check(
+  { jobs, active, lines, outbox }: Snapshot,
+  handed: ReadonlySet<Token>,
+  before: Snapshot,
+): void {
   const first = (key: string) => lines.get(key)?.[0];
   for (const { id, state, keys, run } of jobs) {
     const inLines = [...lines].filter(([, line]) => line.includes(id)).map(([key]) => key);

@@ -22,7 +22,8 @@ test('an error that nobody foresaw is tried again, and given up after 30 attempt
   expect(fateOf('text', 1).kind).toBe('retry');
 });
 
-test('what waits for a person is held at any attempt', () => expect(fate('contradiction', 1_000)).toBe('hold'));
+test('what waits for a person is held at any attempt', () =>
+  expect(fate('contradiction', 1_000)).toBe('hold'));
 
 test('a wait that the service asked for is kept to', () => {
   expect(fateOf(new AppError('unavailable', 'x', { retryAfterMs: 7_000 }), 1)).toEqual({

@@ -62,8 +62,16 @@ export function openStore(redisUrl: string): TestStore {
   };
 }
 
-export const ended = (instanceId: string): Event => ({ kind: 'instance-ended', notice: 'terminated', instanceId });
-export const ending = (instanceId: string): Event => ({ kind: 'instance-ending', notice: 'spot', instanceId });
+export const ended = (instanceId: string): Event => ({
+  kind: 'instance-ended',
+  notice: 'terminated',
+  instanceId,
+});
+export const ending = (instanceId: string): Event => ({
+  kind: 'instance-ending',
+  notice: 'spot',
+  instanceId,
+});
 export const says = (method: 'delete' | 'ensure', node: string, instanceId?: string): Event => ({
   kind: 'registration',
   method,

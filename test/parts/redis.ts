@@ -10,6 +10,12 @@ export interface RedisOptions {
   /** `noeviction` unless told: BullMQ needs it. */
   maxmemoryPolicy?: string;
   password?: string;
+  /** Port of the master that it follows. */
+  replicaOf?: number;
+  /** Whether it can become a node of a cluster. */
+  cluster?: boolean;
+  /** Further arguments. */
+  args?: string[];
 }
 
 export interface RedisServer {
@@ -27,6 +33,11 @@ export interface RedisServer {
   resume(): void;
 }
 
+async function clusterArguments(): Promise<string[]> {
+  const bus = String(await freePort());
+  return ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000', '--cluster-port', bus];
+}
+
 /** A real redis-server on 127.0.0.1. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const port = options.port ?? (await freePort());
@@ -37,6 +48,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     ...['--appendonly', options.appendonly ?? 'yes'],
     ...['--maxmemory-policy', options.maxmemoryPolicy ?? 'noeviction'],
     ...(password === undefined ? [] : ['--requirepass', password]),
+    ...['--repl-diskless-sync-delay', '0'],
+    ...(options.replicaOf === undefined ? [] : ['--replicaof', `127.0.0.1 ${options.replicaOf}`]),
+    ...(options.cluster ? await clusterArguments() : []),
+    ...(options.args ?? []),
   ];
   const launch = () =>
     start(unpacked('usr/bin/redis-server'), { args, ready: /ready to accept connections/i });

@@ -1,5 +1,5 @@
 -- Takes one event in as a job, or tells which job already has it.
--- ARGV: arrival (JSON: id, kind, identity, publishedAt, state, keys, node?, instanceId?, request?: { id, body }, lifecycle?), then
+-- ARGV: arrival (JSON: id, kind, identity, publishedAt, state, keys, node?, instanceId?, request?: { id, body }, lifecycle?, doubted?: identity of the death it tells of), then
 -- field, value, … of the record
 -- Returns { job id, 'accepted' or 'duplicate', tokens… }, or { '', 'mismatch' } for a request's id with another body
 local arrival = cjson.decode(ARGV[1])
@@ -34,15 +34,26 @@ local function attach(job)
   if redis.call('HGET', record, 'state') == 'done' then reopen(job, tokens) end
 end
 
+-- News that is not believed adds nothing to a death that is known and not undone.
+if arrival.doubted then
+  local job, undoneAt = unpack(redis.call('HMGET', P .. 'known:' .. arrival.doubted, 'job', 'ensuredAt'))
+  local stands = job and redis.call('HGET', P .. 'job:' .. job, 'state') ~= 'failed'
+  if stands and (not undoneAt or arrival.publishedAt <= tonumber(undoneAt)) then return answer(job, 'duplicate') end
+end
+
 local current, ensuredAt = unpack(redis.call('HMGET', known, 'job', 'ensuredAt'))
 if current then
   -- What was published before the `ensure` is old news of the death that was undone by it.
   if ensuredAt and arrival.publishedAt <= tonumber(ensuredAt) then return answer(current, 'duplicate') end
   if not ensuredAt then
-    attach(current)
-    if redis.call('HGET', P .. 'job:' .. current, 'state') ~= 'failed' then return answer(current, 'duplicate') end
-    reopen(current, tokens)
-    return answer(current, 'accepted')
+    local state, discarded, claim = unpack(redis.call('HMGET', P .. 'job:' .. current, 'state', 'discarded', 'claim'))
+    -- A job that is held for what its event claimed must not keep another, better founded one away.
+    if state ~= 'held' or claim == (arrival.node or '') then
+      attach(current)
+      if state ~= 'failed' or discarded then return answer(current, 'duplicate') end
+      reopen(current, tokens)
+      return answer(current, 'accepted')
+    end
   end
 end
 redis.call('DEL', known)
@@ -50,28 +61,13 @@ redis.call('HSET', known, 'job', id)
 redis.call('EXPIRE', known, MEMORY_SECONDS)
 
 local seq = redis.call('INCR', P .. 'seq')
-redis.call('HSET', P .. 'job:' .. id, 'kind', arrival.kind, 'seq', seq, 'keys', cjson.encode(arrival.keys), 'attempts', 0, unpack(ARGV, 2))
+redis.call('HSET', P .. 'job:' .. id, 'kind', arrival.kind, 'seq', seq, 'keys', cjson.encode(arrival.keys), 'attempts', 0, 'claim', arrival.node or '', 'publishedAt', arrival.publishedAt, unpack(ARGV, 2))
 set_state(id, arrival.state)
 if arrival.node then index('node:' .. arrival.node, id) end
 if arrival.instanceId then index('instance:' .. arrival.instanceId, id) end
 
-if arrival.kind == 'ensure' then
-  local function undone(instance)
-    local death = P .. 'known:delete:' .. instance
-    local before = tonumber(redis.call('HGET', death, 'ensuredAt') or 0)
-    if redis.call('EXISTS', death) == 1 and arrival.publishedAt > before then
-      redis.call('HSET', death, 'ensuredAt', arrival.publishedAt)
-    end
-  end
-  if arrival.instanceId then undone(arrival.instanceId) end
-  local recent = arrival.node and redis.call('ZREVRANGE', P .. 'node:' .. arrival.node, 0, 19) or {}
-  for _, earlier in ipairs(recent) do
-    local instance = redis.call('HGET', P .. 'job:' .. earlier, 'instanceId')
-    if instance then undone(instance) end
-  end
-end
-
 if open(arrival.state) then
+  undo_deaths(id)
   join_lines(id, seq)
   try(id, tokens)
 end

@@ -63,11 +63,29 @@ local function leave_lines(id, tokens)
   try_next(keys, tokens)
 end
 
+-- An `ensure` undoes the deaths of its instance and of its node: what is told of them from then on is a new death.
+local function undo_deaths(id)
+  local kind, node, instance, at = unpack(redis.call('HMGET', P .. 'job:' .. id, 'kind', 'node', 'instanceId', 'publishedAt'))
+  if kind ~= 'ensure' then return end
+  local function undo(of)
+    local death = P .. 'known:delete:' .. of
+    local before = tonumber(redis.call('HGET', death, 'ensuredAt') or 0)
+    if redis.call('EXISTS', death) == 1 and tonumber(at) > before then redis.call('HSET', death, 'ensuredAt', at) end
+  end
+  if instance then undo(instance) end
+  local recent = node and redis.call('ZREVRANGE', P .. 'node:' .. node, 0, 19) or {}
+  for _, earlier in ipairs(recent) do
+    local ended = redis.call('HGET', P .. 'job:' .. earlier, 'instanceId')
+    if ended then undo(ended) end
+  end
+end
+
 -- Back into the lines, behind all that was accepted until now.
 local function reopen(id, tokens)
-  redis.call('HDEL', P .. 'job:' .. id, 'error', 'finishedAt')
+  redis.call('HDEL', P .. 'job:' .. id, 'error', 'finishedAt', 'discarded')
   redis.call('HSET', P .. 'job:' .. id, 'attempts', 0)
   set_state(id, 'queued')
+  undo_deaths(id)
   join_lines(id, redis.call('INCR', P .. 'seq'))
   try(id, tokens)
 end

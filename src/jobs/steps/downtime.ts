@@ -29,7 +29,7 @@ export function downtimeStep({ nagios, required }: DowntimeDependencies): Step {
       const hostOnly = earlier !== undefined && (await isListed(nagios, job));
       for (const host of hosts) {
         await context.remember({ downtime: { host, submittedAt: new Date().toISOString() } });
-        const scheduled = await nagios.scheduleDowntime({ host, comment: comment(job), hostOnly });
+        const scheduled = await nagios.scheduleDowntime({ host, comment: downtimeComment(job.id), hostOnly });
         if (scheduled.outcome === 'unknown-host') continue;
         const { submittedAt, end } = scheduled;
         await context.remember({
@@ -71,7 +71,7 @@ function confirm(
   job: JobRecord,
   { host, submittedAt, end }: AskedDowntime,
 ): Promise<void> {
-  const awaited = { host, comment: comment(job), submittedAt: new Date(submittedAt) };
+  const awaited = { host, comment: downtimeComment(job.id), submittedAt: new Date(submittedAt) };
   return nagios.awaitDowntime(
     { ...awaited, ...(end && { end: new Date(end) }) },
     { timeoutMs: PROOF_TIMEOUT_MS },
@@ -80,11 +80,11 @@ function confirm(
 
 async function isListed(nagios: NagiosClient, job: JobRecord): Promise<boolean> {
   const { downtimes } = await nagios.listDowntimes();
-  return downtimes.some(downtime => downtime.comment === comment(job));
+  return downtimes.some(downtime => downtime.comment === downtimeComment(job.id));
 }
 
 /** A Nagios that stays away does not keep the dead in Chef, unless it is required. */
-async function withoutNagios(
+export async function withoutNagios(
   required: boolean,
   job: JobRecord,
   act: () => Promise<StepResult>,
@@ -106,7 +106,7 @@ function hostNames({ event, node, facts }: JobRecord): string[] {
   return [...new Set(names)];
 }
 
-/** Unique to the job, so that a second attempt finds what the first one asked for. */
-function comment(job: JobRecord): string {
-  return `instance terminated, chef-deregistration job ${job.id}`;
+/** Unique to the job, so that a second attempt, and a restore, finds what the job asked for. */
+export function downtimeComment(jobId: string): string {
+  return `instance terminated, chef-deregistration job ${jobId}`;
 }

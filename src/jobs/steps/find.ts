@@ -1,15 +1,12 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
-import { checkInstance } from '../../guard.ts';
 import type { Step, StepContext, StepResult } from '../run.ts';
 import type { JobRecord } from '../store.ts';
+import { checkNode, type NodeReading } from './guard.ts';
 
-export interface FindDependencies {
+export interface FindDependencies extends NodeReading {
   chef: ChefClient;
-  attribute: (node: ChefNode, path: string) => unknown;
-  /** Dotted path of the node attribute that holds the EC2 instance id. */
-  instanceAttribute: string;
 }
 
 /** When to look again for an instance that search does not know, in milliseconds: the index lags by up to a minute. */
@@ -31,12 +28,9 @@ async function findByName(
   context: StepContext,
   dependencies: FindDependencies,
 ): Promise<StepResult> {
-  const { chef, attribute, instanceAttribute } = dependencies;
-  const node = await chef.getNode(name);
+  const node = await dependencies.chef.getNode(name);
   if (node) {
-    const actual = attribute(node, instanceAttribute);
-    if (job.kind !== 'ensure')
-      checkInstance({ node: name, instanceId: job.instanceId }, actual, instanceAttribute);
+    checkNode(job, node, dependencies);
     return found(node, context, dependencies);
   }
   // The event may know the node by another name; its instance must not be taken for dealt with then.

@@ -1,14 +1,11 @@
 import type { ChefClient } from '../../clients/chef.ts';
-import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
-import { checkInstance } from '../../guard.ts';
 import type { Step, StepContext } from '../run.ts';
 import type { JobRecord } from '../store.ts';
+import { checkNode, type NodeReading } from './guard.ts';
 
-export interface RemoveDependencies {
+export interface RemoveDependencies extends NodeReading {
   chef: ChefClient;
-  attribute: (node: ChefNode, path: string) => unknown;
-  instanceAttribute: string;
   /** Notes that Chef is about to change or has changed, so that chef-client runs after it. */
   stamp: (jobId: string) => Promise<void>;
 }
@@ -63,15 +60,12 @@ async function remove(
   name: string,
   job: JobRecord,
   context: StepContext,
-  { chef, attribute, instanceAttribute, stamp }: RemoveDependencies,
+  dependencies: RemoveDependencies,
 ): Promise<'deleted' | 'absent'> {
+  const { chef, stamp } = dependencies;
   const node = await chef.getNode(name);
   if (node) {
-    checkInstance(
-      { node: name, instanceId: job.instanceId },
-      attribute(node, instanceAttribute),
-      instanceAttribute,
-    );
+    checkNode(job, node, dependencies);
   } else if (what === 'node') {
     return 'absent';
   }

@@ -1,0 +1,18 @@
+import { alert } from '../../alert.ts';
+import type { Raise } from '../alerts.ts';
+import type { Step } from '../run.ts';
+
+/** Tells people first: whoever asks for a node back was hit by a deletion. */
+export function alertStep({ raise }: { raise: Raise }): Step {
+  return async job => {
+    const reason = 'reason' in job.event && job.event.reason ? `: ${job.event.reason}` : '';
+    const who = job.requestedBy ?? (job.event.kind === 'registration' ? 'the host itself' : job.source);
+    raise(
+      alert('ensure-requested', `${who} asks that node ${job.node} be there${reason}`, {
+        ...job,
+        job: job.id,
+      }),
+    );
+    return { state: 'done' };
+  };
+}

@@ -1,0 +1,74 @@
+import type { ChefClient } from '../../clients/chef.ts';
+import { AppError } from '../../errors.ts';
+import { isInstanceId } from '../../names.ts';
+import type { Step } from '../run.ts';
+import type { JobRecord } from '../store.ts';
+import { type Choice, type ChoiceDependencies, chooseArchives } from './restore-choice.ts';
+
+export interface LostDependencies extends ChoiceDependencies {
+  chef: ChefClient;
+}
+
+/** Finds what Chef lost of a node, and what it can be restored from; where nothing is lost, nothing will be done. */
+export function findLostStep(dependencies: LostDependencies): Step {
+  const { chef, attribute, instanceAttribute } = dependencies;
+  return async (job, context) => {
+    const name = nodeOf(job);
+    // A person who approved the job has looked at what it contradicts.
+    const instanceId = job.approvedBy ? null : job.instanceId;
+    const [node, client] = await Promise.all([chef.getNode(name), chef.getClient(name)]);
+    const instance = node && attribute(node, instanceAttribute);
+    if (isInstanceId(instance)) {
+      if (instanceId !== null && instance !== instanceId) {
+        throw new AppError(
+          'contradiction',
+          `instance ${instanceId} was to be restored as Chef node ${name}, which lives as instance ${instance}; nothing was changed`,
+        );
+      }
+      // A deletion of the instance that was accepted earlier, and does not know the node's name yet, comes first.
+      await context.claimInstance(instance);
+    }
+    const lost = { node: !node, client: !client };
+    if (node && client) {
+      await context.remember({ lost });
+      return { state: 'done', note: `node and client ${name} live in Chef: nothing is changed` };
+    }
+    const choice = await chooseArchives({ node: name, instanceId, archive: wish(job).archive }, dependencies);
+    if (!node && !choice.node && !isDescribed(job)) throw nothingToRestore(name);
+    await context.remember({ lost, from: { node: choice.node?.id, client: choice.client?.id } });
+    return { state: 'done', note: `Chef has no ${missing(lost)} ${name}; ${source(choice, lost)}` };
+  };
+}
+
+export function nodeOf({ node }: JobRecord): string {
+  if (node === null) throw new AppError('invalid', 'an ensure names its node');
+  return node;
+}
+
+/** What a person asked for beyond the node's name. */
+export function wish({ event }: JobRecord): { archive?: string; runList?: string[]; environment?: string } {
+  return event.kind === 'request' ? event : {};
+}
+
+/** Whether the request itself says what the node is to be. */
+function isDescribed(job: JobRecord): boolean {
+  const { runList, environment } = wish(job);
+  return runList !== undefined || environment !== undefined;
+}
+
+function nothingToRestore(name: string): AppError {
+  return new AppError(
+    'rejected',
+    `there is no archive of Chef node ${name}, and the request has neither runList nor environment: send POST /events with one of them, or run chef-client on the host, or bootstrap it again (knife bootstrap)`,
+  );
+}
+
+function missing({ node, client }: { node: boolean; client: boolean }): string {
+  if (node && client) return 'node and client';
+  return node ? 'node' : 'client';
+}
+
+function source({ node, client }: Choice, lost: { node: boolean; client: boolean }): string {
+  const ids = new Set([lost.node && node?.id, lost.client && client?.id].filter(Boolean));
+  return ids.size > 0 ? `restoring from archive ${[...ids].join(' and ')}` : 'no archive has it';
+}

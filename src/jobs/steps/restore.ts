@@ -1,0 +1,137 @@
+import type { Archive, ArchiveRecord } from '../../clients/archive.ts';
+import type { ChefClient } from '../../clients/chef.ts';
+import type { ChefNode } from '../../clients/chef-node.ts';
+import { AppError } from '../../errors.ts';
+import type { Step, StepContext, StepResult } from '../run.ts';
+import type { JobRecord } from '../store.ts';
+import { nodeOf, wish } from './restore-find.ts';
+
+export interface RestoreDependencies {
+  chef: ChefClient;
+  archive: Archive;
+  /** Notes that Chef is about to change or has changed, so that chef-client runs after it. */
+  stamp: (jobId: string) => Promise<void>;
+}
+
+const NOTHING_LOST: StepResult = { state: 'skipped', note: 'nothing is missing in Chef' };
+
+/** Makes the client again with the keys it had, before the node: a node's ACL can name only clients that are there. */
+export function recreateClientStep({ chef, archive, stamp }: RestoreDependencies): Step {
+  return async (job, context) => {
+    const name = nodeOf(job);
+    const { lost, from } = job.facts;
+    if (!lost?.node && !lost?.client) return NOTHING_LOST;
+    const record = from?.client === undefined ? undefined : await read(archive, from.client);
+    const saved = record && savedClient(record);
+    if (!lost.client) {
+      if (saved && !job.approvedBy) await checkKey(chef, name, saved);
+      return { state: 'skipped', note: `client ${name} is there already` };
+    }
+    if (!record || !saved) {
+      return {
+        state: 'skipped',
+        note: `no archive has a public key of client ${name}: bootstrap the host again (knife bootstrap) to give it a client`,
+      };
+    }
+    await change(job, context, stamp, () => chef.restoreClient(name, saved));
+    const { clientAcl } = record.chef;
+    const reduced =
+      clientAcl && (await change(job, context, stamp, () => chef.restoreAcl('clients', name, clientAcl)));
+    return { state: 'done', note: `with the keys of archive ${record.id}${aclNote(reduced)}` };
+  };
+}
+
+/** Makes the node again, byte for byte as it was saved, and lets its client save it. */
+export function recreateNodeStep({ chef, archive, stamp }: RestoreDependencies): Step {
+  return async (job, context) => {
+    const name = nodeOf(job);
+    const { lost, from } = job.facts;
+    if (!lost?.node && !lost?.client) return NOTHING_LOST;
+    const record = from?.node === undefined ? undefined : await read(archive, from.node);
+    const isThere = (await chef.getNode(name)) !== undefined;
+    if (!isThere) {
+      // Asked for again before this attempt: it was there when the step before it looked.
+      if (!lost.node)
+        throw new AppError('conflict', `Chef node ${name} is gone meanwhile: deleted by somebody else?`);
+      await change(job, context, stamp, () =>
+        record?.chef.node
+          ? chef.restoreNode(name, record.chef.node)
+          : chef.createNode(describedNode(name, wish(job))),
+      );
+    }
+    const nodeAcl = lost.node ? record?.chef.nodeAcl : undefined;
+    const reduced = await change(job, context, stamp, async () => {
+      const changed = nodeAcl && (await chef.restoreAcl('nodes', name, nodeAcl));
+      // What the archive lacks, and what goes with a client that was deleted: its right to save the node.
+      if (!nodeAcl && (await chef.getClient(name))) await chef.allowOwnClient(name);
+      return changed;
+    });
+    const how = record?.chef.node
+      ? `as in archive ${record.id}`
+      : 'with the run list and environment of the request';
+    const note = lost.node
+      ? `${how}${isThere ? ' (was there already)' : ''}`
+      : 'was there; its client may save it';
+    return { state: 'done', note: note + aclNote(reduced) };
+  };
+}
+
+async function change<T>(
+  job: JobRecord,
+  context: StepContext,
+  stamp: (jobId: string) => Promise<void>,
+  act: () => Promise<T>,
+): Promise<T> {
+  await stamp(job.id);
+  await context.stillLocked();
+  const result = await act();
+  await stamp(job.id);
+  return result;
+}
+
+async function read(archive: Archive, id: string): Promise<ArchiveRecord> {
+  const record = await archive.get(id);
+  if (record) return record;
+  throw new AppError(
+    'rejected',
+    `archive ${id} is gone since the restore began; choose another by POST /events`,
+  );
+}
+
+function savedClient({
+  chef: { client, clientKeys },
+}: ArchiveRecord): { client: string; clientKeys: string[] } | undefined {
+  return client === null ? undefined : { client, clientKeys };
+}
+
+/** A client that was not lost is believed to be the same host's only if it has one of the keys it had. */
+async function checkKey(
+  chef: ChefClient,
+  name: string,
+  saved: { client: string; clientKeys: string[] },
+): Promise<void> {
+  if ((await chef.hasKeyOf(name, saved)) !== false) return;
+  throw new AppError(
+    'contradiction',
+    `Chef client ${name} has none of the keys that its archive has: is it a new machine of this name? Nothing was restored`,
+  );
+}
+
+function describedNode(name: string, { runList, environment }: ReturnType<typeof wish>): ChefNode {
+  return {
+    name,
+    chef_type: 'node',
+    json_class: 'Chef::Node',
+    chef_environment: environment ?? '_default',
+    run_list: runList ?? [],
+    automatic: {},
+    normal: {},
+    default: {},
+    override: {},
+  };
+}
+
+function aclNote(reduced: string[] | '' | undefined): string {
+  if (!reduced || reduced.length === 0) return '';
+  return `; its ACL names somebody who is gone, so ${reduced.join(', ')} went to the client alone`;
+}

@@ -1,0 +1,29 @@
+import { generateKeyPairSync } from 'node:crypto';
+import request from 'supertest';
+import type { Service } from '../../src/service.ts';
+import { startTestService, TOKEN } from '../parts/service.ts';
+
+/** The API alone: what is accepted stays queued, since nothing works it. */
+export function startApi(redisUrl: string, env: NodeJS.ProcessEnv = {}): Promise<Service> {
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  });
+  return startTestService({
+    ROLES: 'api',
+    REDIS_URL: redisUrl,
+    CHEF_SERVER_URL: 'http://127.0.0.1:1',
+    CHEF_CLIENT_NAME: 'janitor',
+    CHEF_CLIENT_KEY: privateKey,
+    ...env,
+  });
+}
+
+export const asOperator = { authorization: `Bearer ${TOKEN}` };
+
+/** What is queued, newest first. */
+export async function queued(url: string): Promise<{ id: string; node: string }[]> {
+  const { body } = await request(url).get('/jobs').query({ limit: 500 }).set(asOperator).expect(200);
+  return body.jobs;
+}

@@ -1,0 +1,84 @@
+import { Queue } from 'bullmq';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Dispatcher, QUEUE } from '../../src/jobs/dispatch.ts';
+import { connectRedis } from '../../src/jobs/redis.ts';
+import { parseRedisUrl } from '../../src/redis-url.ts';
+import { until } from '../parts/process.ts';
+import { type RedisServer, startRedis } from '../parts/redis.ts';
+import { openStore, says, type TestStore } from './store-fixture.ts';
+
+const log = pino({ level: 'silent' });
+let server: RedisServer;
+let it: TestStore;
+let queue: Queue;
+let dispatchers: Dispatcher[];
+
+beforeAll(async () => {
+  server = await startRedis();
+});
+beforeEach(() => {
+  it = openStore(server.url);
+  queue = new Queue(QUEUE, { connection: it.redis, prefix: it.prefix });
+  dispatchers = [];
+});
+afterEach(async () => {
+  for (const dispatcher of dispatchers) await dispatcher.close();
+  await queue.close();
+  it.close();
+});
+afterAll(() => server?.stop());
+
+function dispatcher(): Dispatcher {
+  const made = new Dispatcher(it.redis, it.prefix, log);
+  dispatchers.push(made);
+  return made;
+}
+
+const waiting = async () => (await queue.getWaiting()).map(({ id }) => id);
+const outbox = () => it.redis.smembers(`${it.prefix}:outbox`);
+
+test('a job whose process died before BullMQ had it is handed over by the next process', async () => {
+  const { tokens } = await it.accept(says('delete', 'web-1'));
+  expect(await outbox()).toEqual(tokens);
+  dispatcher();
+  await until('BullMQ to have the job', async () => (await waiting()).length > 0);
+  expect(await waiting()).toEqual(tokens);
+  await until('the outbox to be empty', async () => (await outbox()).length === 0);
+});
+
+test('a job handed over by several at once is in the queue once', async () => {
+  const { tokens } = await it.accept(says('delete', 'web-1'));
+  const each = [dispatcher(), dispatcher(), dispatcher()];
+  await Promise.all(each.map(one => one.dispatch(tokens)));
+  expect(await waiting()).toEqual(tokens);
+  expect(await outbox()).toEqual([]);
+});
+
+test('a job handed over again after it is done is not begun again', async () => {
+  const { tokens } = await it.accept(says('delete', 'web-1'));
+  await it.work(tokens);
+  await dispatcher().dispatch(tokens);
+  expect(await it.begin((await waiting())[0] ?? '')).toBeUndefined();
+});
+
+test('while Redis is away nothing fails, and what is left is handed over when it is back', async () => {
+  const own = await startRedis();
+  const { accept, close, prefix, redis } = openStore(own.url);
+  const connections = connectRedis(parseRedisUrl(own.url), prefix, log);
+  redis.on('error', () => {});
+  const { tokens } = await accept(says('delete', 'web-1'));
+  const one = new Dispatcher(connections.commands, prefix, log);
+  await own.stop();
+  await one.dispatch(tokens);
+  await own.restart();
+  const back = new Queue(QUEUE, { connection: redis, prefix });
+  await until('BullMQ to have the job', async () => (await back.getWaiting())[0]?.id === tokens[0]);
+  await back.close();
+  await one.close();
+  await connections.close();
+  close();
+  await own.stop();
+});
+
+test('nothing to hand over is nothing to do', () => dispatcher().dispatch([]));
