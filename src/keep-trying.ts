@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { backoff } from './backoff.ts';
 import { AppError, describe } from './errors.ts';
 
 export interface Trying {
@@ -47,11 +48,8 @@ function waitAfter(error: unknown, attempts: number, trying: Trying): number {
   const { longestWaitMs = LONGEST_WAIT_MS, refusedWaitMs } = trying;
   const known = error instanceof AppError ? error : undefined;
   if (refusedWaitMs !== undefined && known && FOR_A_PERSON.includes(known.code)) return refusedWaitMs;
-  return Math.max(known?.retryAfterMs ?? 0, backoff(attempts, longestWaitMs));
-}
-
-/** Doubling from half a second, capped, and spread over half its length so that many do not come back at once. */
-export function backoff(attempts: number, longestMs: number = LONGEST_WAIT_MS): number {
-  const full = Math.min(longestMs, FIRST_WAIT_MS * 2 ** Math.min(attempts - 1, 20));
-  return full * (0.5 + Math.random() / 2);
+  return Math.max(
+    known?.retryAfterMs ?? 0,
+    backoff(attempts, { firstMs: FIRST_WAIT_MS, longestMs: longestWaitMs }),
+  );
 }

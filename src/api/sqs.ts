@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { backoff } from '../backoff.ts';
 import { BATCH, type QueueMessage, type SqsClient } from '../clients/sqs.ts';
 import { AppError, describe } from '../errors.ts';
 import type { News } from '../event.ts';
-import { backoff, keepTrying } from '../keep-trying.ts';
+import { keepTrying } from '../keep-trying.ts';
 import type { Receive } from './receive.ts';
 import { Hand } from './sqs-hand.ts';
 import { readMessage } from './sqs-message.ts';
@@ -34,6 +35,7 @@ const IN_HAND = 40;
 const DEFAULT_VISIBILITY_SECONDS = 30;
 /** So many messages that failed, and none that did not, are no fault of theirs: then one at a time is tried. */
 const SUSPICIOUS = 3;
+const TRIAL_WAITS = { firstMs: 500, longestMs: 30_000 };
 
 /**
  * Reads queues. A message is deleted once Redis has its job, or where it is known to be harmless; one that cannot be
@@ -76,7 +78,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
       while (underWay.size > IN_HAND - BATCH) await Promise.race(underWay);
       await outage;
       const suspicious = failing.size >= SUSPICIOUS;
-      if (suspicious) await delay(backoff(++trials), undefined, { signal }).catch(() => {});
+      if (suspicious) await delay(backoff(++trials, TRIAL_WAITS), undefined, { signal }).catch(() => {});
       const received = await keepTrying(() => sqs.receive(queueUrl, suspicious ? 1 : BATCH, signal), trying);
       for (const message of received ?? []) {
         hand.hold(message.receipt);

@@ -1,124 +1,129 @@
-import MessageValidator from 'sns-validator';
-import { AppError } from '../errors.ts';
-
-/** An SNS message whose signature was checked, of a topic that is ours. */
-export interface SnsMessage {
-  Type: 'Notification' | 'SubscriptionConfirmation';
-  MessageId: string;
-  TopicArn: string;
-  Message: string;
-  Timestamp: string;
-  Token?: string;
-}
+import type { X509Certificate } from 'node:crypto';
+import { AppError, describe } from '../errors.ts';
+import { readEnvelope, type SnsEnvelope } from './sns-envelope.ts';
+import { checkSignature } from './sns-signature.ts';
 
 export interface SnsTrust {
   /** Topics that are believed. */
   topics: () => ReadonlySet<string>;
   /** Exact `host[:port]` that may serve signing certificates besides SNS's own. */
   certificateHosts: readonly string[];
+  /** Fetches within bounds. @throws AppError `unavailable`, `rejected` */
+  certificate: (url: string) => Promise<X509Certificate>;
 }
 
-export type VerifySns = (body: string) => Promise<SnsMessage>;
+/** @throws AppError `invalid`, `untrusted`; `unavailable` where the certificate cannot be had now */
+export type VerifySns = (body: string) => Promise<SnsEnvelope>;
 
-const SIGNED = ['MessageId', 'Subject', 'SubscribeURL', 'Timestamp', 'Token', 'TopicArn', 'Type'] as const;
-const SNS_HOST = /^sns\.[a-z]{2}(-[a-z]+)+-\d\.amazonaws\.com(\.cn)?$/;
-const CERTIFICATE_PATH = /^\/SimpleNotificationService-[0-9a-f]{32}\.pem$/;
-/** SNS waits 15 seconds for an answer and tries again after; a certificate server that hangs must not use that up. */
-const TIMEOUT_MS = 5_000;
+/** Clocks may be this far apart, as AWS allows it of signed requests. */
+const CLOCK_SKEW_MS = 15 * 60_000;
 
 /**
- * The gate at the SNS door, each check before what it protects: structure, then the topic, then where the certificate
- * is, and only then sns-validator, which fetches that certificate and checks the signature.
+ * The gate at the SNS door. Each check stands before what it protects, and stops an attack of its own:
+ * 1. structure: what could be read in two ways, by type juggling, line breaks or a field of another type of message;
+ * 2. topic: whoever has a topic gets SNS to sign what he likes; nothing is fetched for a stranger;
+ * 3. time: a message made to be new for ever;
+ * 4. where the certificate is: a certificate of the attacker's own, and a request to a place of his choice;
+ * 5. the certificate: what is found there but is not, or no longer, SNS's signing certificate;
+ * 6. signature: everything that SNS did not say.
+ * How old a message may be depends on its way here, and is the caller's to judge. No other URL in it is ever opened.
  */
-export function snsGate(trust: SnsTrust): VerifySns {
-  const validator = new MessageValidator(hostPattern(trust.certificateHosts));
+export function snsGate({ topics, certificateHosts, certificate }: SnsTrust): VerifySns {
   return async body => {
-    const message = structure(body);
-    if (!trust.topics().has(message['TopicArn'] ?? '')) {
+    const envelope = readEnvelope(body);
+    if (!topics().has(envelope.TopicArn)) {
       throw untrusted(
-        `topic ${message['TopicArn']} is not one of this service's; name it in SNS_TOPIC_ARNS if it is yours`,
+        `topic ${envelope.TopicArn} is not one of this service's; name it in SNS_TOPIC_ARNS if it is yours`,
       );
     }
-    checkCertificateUrl(message['SigningCertURL'] ?? '', trust.certificateHosts);
-    await checkSignature(validator, message);
-    return message as unknown as SnsMessage;
+    checkTime(envelope);
+    const host = certificateHost(envelope, certificateHosts);
+    const found = await certificate(envelope.SigningCertURL).catch(cannotBeHad);
+    checkCertificate(found, host);
+    await verifySignature(envelope, found);
+    return envelope;
   };
 }
 
-/** Strings only, and no line break in what is signed line by line: else one message could be read as another. */
-function structure(body: string): Record<string, string> {
-  const parsed = parse(body);
-  const entries = Object.entries(parsed);
-  for (const [name, value] of entries) {
-    if (typeof value !== 'string') throw malformed(`${name} is not a string`, name);
-  }
-  const message = parsed as Record<string, string>;
-  for (const name of [
-    'Type',
-    'MessageId',
-    'TopicArn',
-    'Message',
-    'Timestamp',
-    'Signature',
-    'SignatureVersion',
-    'SigningCertURL',
-  ]) {
-    if (!message[name] && (name !== 'Message' || !(name in message)))
-      throw malformed(`${name} is missing`, name);
-  }
-  for (const name of SIGNED) {
-    if (/[\r\n]/.test(message[name] ?? '')) throw malformed(`${name} has a line break`, name);
-  }
-  if (message['Type'] !== 'Notification' && message['Type'] !== 'SubscriptionConfirmation') {
-    throw malformed(`Type is ${JSON.stringify(message['Type'])}`, 'Type');
-  }
-  if (Number.isNaN(Date.parse(message['Timestamp'] ?? '')))
-    throw malformed('Timestamp is not a time', 'Timestamp');
-  return message;
+function checkTime({ Timestamp }: SnsEnvelope): void {
+  if (Date.parse(Timestamp) - Date.now() <= CLOCK_SKEW_MS) return;
+  throw untrusted(`Timestamp ${Timestamp} is in the future; if it is not, set this host's clock right (NTP)`);
 }
 
-function parse(body: string): object {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed;
-  } catch {
-    // Answered below: what it is instead does not matter.
-  }
-  throw malformed('the body is not a JSON object', 'body');
-}
-
-function checkCertificateUrl(text: string, hosts: readonly string[]): void {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  // The text itself must be what was parsed: readers of URLs disagree on everything that is not in normal form.
-  const exact = url && text === `https://${url.host}${url.pathname}`;
-  const known = url && (SNS_HOST.test(url.host) || hosts.includes(url.host));
-  if (exact && known && CERTIFICATE_PATH.test(url.pathname)) return;
+/**
+ * Compared as text: readers of URLs disagree on `;`, `\`, `@`, upper case and dots. The region is that of the topic, which
+ * is known, so there is no pattern of regions that `sns.s3-us-west-2.amazonaws.com` could fit.
+ * @returns the host that SigningCertURL names
+ */
+function certificateHost({ SigningCertURL, TopicArn }: SnsEnvelope, others: readonly string[]): string {
+  const [, host] = /^https:\/\/([^/]+)\/SimpleNotificationService-[0-9a-f]{32}\.pem$/.exec(SigningCertURL) ?? [];
+  if (host && (host === snsHost(TopicArn) || others.includes(host))) return host;
   throw untrusted(
-    `SigningCertURL ${JSON.stringify(text.slice(0, 200))} is not where SNS keeps its certificates`,
+    `SigningCertURL ${JSON.stringify(SigningCertURL.slice(0, 200))} is not where SNS keeps its certificates; name its host in SNS_CERT_HOSTS if it is yours`,
   );
 }
 
-function hostPattern(hosts: readonly string[]): RegExp {
-  const escaped = hosts.map(host => host.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp([SNS_HOST.source, ...escaped.map(host => `^${host}$`)].join('|'));
+const SUFFIXES: Record<string, string> = {
+  aws: 'amazonaws.com',
+  'aws-us-gov': 'amazonaws.com',
+  'aws-cn': 'amazonaws.com.cn',
+};
+
+/** `sns.<region>.amazonaws.com`; undefined in partitions that are not public. */
+function snsHost(topicArn: string): string | undefined {
+  const [, partition = '', , region = ''] = topicArn.split(':');
+  const suffix = SUFFIXES[partition];
+  return suffix && `sns.${region}.${suffix}`;
 }
 
-function checkSignature(validator: MessageValidator, message: Record<string, string>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(untrusted('the signing certificate did not arrive in time')),
-      TIMEOUT_MS,
-    );
-    validator.validate({ ...message }, error => {
-      clearTimeout(timer);
-      if (error) reject(untrusted(`its signature is not valid: ${error.message}`));
-      else resolve();
-    });
+/**
+ * Its chain is not checked: SNS serves the certificate alone, and what vouches for it is that it came by HTTPS from this
+ * host. Its CN keeps other files of that host from counting, and its dates those that SNS has given up.
+ */
+function checkCertificate(certificate: X509Certificate, host: string): void {
+  const { subject } = certificate.toLegacyObject();
+  const names = commonNames(host);
+  if (!names.includes(subject.CN)) {
+    throw untrusted(`its certificate is that of ${JSON.stringify(subject.CN)}, not of ${names.join(' or ')}`);
+  }
+  const now = Date.now();
+  if (now < certificate.validFromDate.getTime() || now > certificate.validToDate.getTime()) {
+    throw untrusted(`its certificate is valid from ${certificate.validFrom} to ${certificate.validTo}, not now`);
+  }
+  const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
+  if (asymmetricKeyType !== 'rsa' || (asymmetricKeyDetails?.modulusLength ?? 0) < 2048) {
+    throw untrusted('its certificate has no RSA key of 2048 bits or more');
+  }
+}
+
+/**
+ * What SNS calls itself in its signing certificates: sns.amazonaws.com in the old regions, and by region in the others.
+ * Source: https://github.com/aws/aws-sdk-java-v2 SnsHostProvider, signingCertCommonName
+ */
+function commonNames(host: string): string[] {
+  const [, rest] = /^sns\.([^:]+)/.exec(host) ?? [];
+  const region = rest?.replace(/^us-gov-east-1\./, 'us-gov-west-1.');
+  return ['sns.amazonaws.com', ...(region ? [`sns-signing.${region}`, `sns-${region}`] : [])];
+}
+
+async function verifySignature(envelope: SnsEnvelope, certificate: X509Certificate): Promise<void> {
+  const { Signature, SignatureVersion } = envelope;
+  if (SignatureVersion !== '1' && SignatureVersion !== '2') {
+    throw untrusted(`SignatureVersion ${JSON.stringify(SignatureVersion)} is neither 1 nor 2`);
+  }
+  // Base64 is read leniently: without this, many texts would be the same signature.
+  if (Buffer.from(Signature, 'base64').toString('base64') !== Signature) {
+    throw untrusted('its Signature is not Base64');
+  }
+  await checkSignature(envelope, certificate).catch((error: unknown) => {
+    throw untrusted(`its signature is not valid: ${describe(error)}`);
   });
 }
 
-function malformed(why: string, field: string): AppError {
-  return new AppError('invalid', `not an SNS message: ${why}`, { field });
+/** A certificate that is away now may come back, so SNS shall try again; one that is none never becomes one. */
+function cannotBeHad(error: unknown): never {
+  if (error instanceof AppError && error.code === 'rejected') throw untrusted(error.message);
+  throw error;
 }
 
 function untrusted(why: string): AppError {

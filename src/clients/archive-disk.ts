@@ -65,6 +65,7 @@ const REMEDIES: Record<string, string> = {
   EPERM: 'not allowed: give the folder to the user that runs the service',
   EROFS: 'the file system is read-only: mount it writable',
   EMFILE: 'too many open files: raise the limit (ulimit -n)',
+  EEXIST: 'part of the path is a file: name a folder',
   ENOTDIR: 'part of the path is a file: name a folder',
 };
 

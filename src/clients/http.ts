@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, type Dispatcher, errors } from 'undici';
+import { backoff } from '../backoff.ts';
 import { AppError, describe } from '../errors.ts';
 
 export interface HttpRequest {
@@ -33,6 +34,7 @@ export interface HttpOptions {
 
 /** A wait that the service asks for is taken within a request up to this long; beyond it, it is the caller's to wait. */
 const LONGEST_WAIT_MS = 5_000;
+const WAITS = { firstMs: 200, longestMs: 2_000 };
 
 /**
  * The one way out over HTTP: connections reused, every attempt bounded in time and size, few retries.
@@ -57,7 +59,7 @@ export class HttpClient {
     for (let attempt = 1; ; attempt++) {
       const failure = await this.#once(request).catch((error: unknown) => this.#unreachable(request, error));
       if (!(failure instanceof AppError)) return failure;
-      const wait = failure.retryAfterMs ?? 100 * 2 ** attempt * (0.5 + Math.random());
+      const wait = failure.retryAfterMs ?? backoff(attempt, WAITS);
       const final = failure.code !== 'unavailable' || !request.repeatable;
       if (final || attempt >= this.#options.attempts || wait > LONGEST_WAIT_MS) throw failure;
       await delay(wait);

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Alert } from '../alert.ts';
+import { backoff } from '../backoff.ts';
 import type { AlertChannel } from '../clients/alert.ts';
 import { AppError, describe, type ErrorCode } from '../errors.ts';
-import { backoff } from '../keep-trying.ts';
 
 export interface OutboxOptions {
   /** Attempts at one alert; 20 unless told, which is about an hour. */
@@ -86,7 +86,7 @@ export class AlertOutbox {
           this.#log.warn({ err: describe(error), alert: alert.name }, 'alert not sent; trying again');
         const wait = Math.min(
           longestWaitMs,
-          Math.max(known?.retryAfterMs ?? 0, backoff(attempt, longestWaitMs)),
+          Math.max(known?.retryAfterMs ?? 0, backoff(attempt, { firstMs: 500, longestMs: longestWaitMs })),
         );
         await delay(wait, undefined, { signal, ref: false }).catch(() => {});
       }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { backoff } from '../backoff.ts';
 import { AppError, describe } from '../errors.ts';
-import { backoff } from './retry.ts';
 
 /** A service without which no job gets done, and a cheap call that tells whether it can be used. */
 export interface Vital {
@@ -14,8 +14,8 @@ export interface Pausable {
   resume: () => void;
 }
 
-/** The wait between two probes grows to half a minute: an outage of hours must end soon after its cause. */
-const PROBE_STEPS = 6;
+/** An outage of hours must end soon after its cause. */
+const PROBE_WAITS = { firstMs: 1_000, longestMs: 30_000 };
 
 /**
  * Tells an outage, in which every job would fail the same way, from the failure of one job. During an outage the worker
@@ -74,7 +74,7 @@ export class Outages {
     const began = Date.now();
     try {
       for (let probes = 1; await this.#firstAway(); probes++) {
-        await delay(backoff(Math.min(probes, PROBE_STEPS)), undefined, { signal: this.#stopping.signal });
+        await delay(backoff(probes, PROBE_WAITS), undefined, { signal: this.#stopping.signal });
       }
       const minutes = Math.round((Date.now() - began) / 6_000) / 10;
       this.#log.info({ part: vital.name, minutes }, 'jobs go on');

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { backoff } from '../backoff.ts';
 import { describe } from '../errors.ts';
 import { runCommand } from './command.ts';
-import { backoff } from './retry.ts';
 import type { RunScript } from './scripts.ts';
 
 export interface TriggerOptions {
@@ -33,6 +33,8 @@ interface LastRun {
 
 const TICK_MS = 500;
 const LEASE_MS = 15_000;
+/** Between a run that failed and its repetition. */
+const RUN_WAITS = { firstMs: 1_000, longestMs: 300_000 };
 
 /**
  * Runs chef-client once all is quiet.
@@ -134,7 +136,7 @@ export class Trigger {
       output,
     };
     const failures = Number(await this.#redis.hget(`${this.#options.prefix}:trigger`, 'failures'));
-    const notBefore = finishedAt.getTime() + backoff(busy ? 1 : failures + 1);
+    const notBefore = finishedAt.getTime() + backoff(busy ? 1 : failures + 1, RUN_WAITS);
     await this.#run(
       'end-run',
       this.#owner,

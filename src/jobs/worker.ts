@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Job as BullJob, DelayedError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -32,11 +33,17 @@ export interface WorkerDependencies {
   onSettled: () => void;
 }
 
+/** Takes no more jobs and waits for those under way. */
+export interface RunningWorker {
+  close: () => Promise<void>;
+}
+
+const PING_TIMEOUT_MS = 1_000;
 /** Only the order in which jobs come back: the worker is paused until the outage ends. */
 const OUTAGE_WAIT_MS = 1_000;
 
 /** Takes jobs from BullMQ and works them; what happened is in the record before BullMQ hears of it. */
-export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): Worker {
+export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): RunningWorker {
   const { store, dispatcher, log, steps, outages, heartbeat, onTrouble, onSettled } = dependencies;
 
   async function work(bull: BullJob, lock: string | undefined): Promise<void> {
@@ -127,5 +134,20 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
   });
   outages.watch({ pause: () => void worker.pause(true), resume: () => worker.resume() });
   worker.on('error', error => log.debug({ err: describe(error) }, 'worker'));
-  return worker;
+  return {
+    async close() {
+      // Without Redis no job can end; another worker goes on with them.
+      await worker.close(!(await answers(dependencies.redis)));
+    },
+  };
+}
+
+async function answers(redis: Redis): Promise<boolean> {
+  const late = new AbortController();
+  const patience = delay(PING_TIMEOUT_MS, false, { signal: late.signal }).catch(() => false);
+  const answer = redis.ping().then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([answer, patience]).finally(() => late.abort());
 }

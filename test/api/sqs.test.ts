@@ -191,7 +191,9 @@ test('an envelope signed more than an hour before it came into the queue is for 
   const Timestamp = new Date(Date.now() - 3_700_000).toISOString();
   await queue.send(publisher.envelope(registration('web-1'), { Timestamp }));
   const { news } = poll(queue);
-  expect(await until('the event', () => news[0])).toMatchObject({ quarantine: expect.stringContaining('a replay') });
+  expect(await until('the event', () => news[0])).toMatchObject({
+    quarantine: expect.stringContaining('a replay'),
+  });
 });
 
 test('what cannot be understood or believed goes to the dead-letter queue, and holds up nothing', async () => {

@@ -26,6 +26,8 @@ export interface ChefAclServer {
   acl: (kind: 'nodes' | 'clients', name: string) => AclJson | undefined;
   /** The text of a node as it came in. */
   nodeText: (name: string) => string | undefined;
+  /** Answers 403 to a request, `PUT /nodes/web-1/_acl/read`, until it is ended. */
+  refuse: (asked: string) => { end: () => void };
   stop: () => Promise<void>;
 }
 
@@ -46,6 +48,7 @@ export async function startChefAclServer(): Promise<ChefAclServer> {
   const clients = new Map<string, Client>();
   const requests: string[] = [];
   const faults: string[] = [];
+  const refused = new Set<string>();
   const kinds = { nodes, clients } as const;
   const actorNamed = (name: string) => (name === ADMIN ? admin : clients.get(name));
 
@@ -162,6 +165,7 @@ export async function startChefAclServer(): Promise<ChefAclServer> {
     if (!actor || !isSignedBy(actor, request, url.pathname, body)) {
       return [401, { error: ['Failed to authenticate: wrong signature'] }];
     }
+    if (refused.has(asked)) return [403, { error: ['missing permission'] }];
     const about = path.startsWith('/search/') ? (url.searchParams.get('q') ?? '').split(':')[1] : body;
     const found = route(actor, request.method ?? '', path.slice(1).split('/'), about ?? '');
     if (found[0] === 400) faults.push(asked);
@@ -186,6 +190,10 @@ export async function startChefAclServer(): Promise<ChefAclServer> {
     faults,
     acl: (kind, name) => kinds[kind].get(name)?.acl.toJSON(),
     nodeText: name => nodes.get(name)?.text,
+    refuse(asked) {
+      refused.add(asked);
+      return { end: () => refused.delete(asked) };
+    },
     async stop() {
       await chef.close();
       server.close();

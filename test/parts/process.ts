@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 const home = join(import.meta.dirname, '../../.parts');
 const root = join(home, 'root');
 /** Debian keeps libraries in one folder per architecture (`x86_64-linux-gnu`). */
-const libraries = globSync(join(root, 'usr/lib/*-linux-gnu*')).join(':');
+export const libraries = globSync(join(root, 'usr/lib/*-linux-gnu*')).join(':');
 
 /** Where set-up unpacked a file of a Debian package: `unpacked('usr/bin/goiardi')`. */
 export function unpacked(path: string): string {

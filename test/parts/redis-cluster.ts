@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
-import { start, unpacked, until } from './process.ts';
+import { libraries, unpacked, until } from './process.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 
 export interface RedisCluster {
@@ -17,10 +19,15 @@ export async function startRedisCluster({ replicas = 0 } = {}): Promise<RedisClu
     Array.from({ length: 3 * (1 + replicas) }, () => startRedis({ cluster: true })),
   );
   const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
-  await start(unpacked('usr/bin/redis-cli'), {
-    args: ['--cluster', 'create', ...addresses, '--cluster-replicas', String(replicas), '--cluster-yes'],
-    ready: /All 16384 slots covered/,
-  });
+  const create = [
+    '--cluster',
+    'create',
+    ...addresses,
+    '--cluster-replicas',
+    String(replicas),
+    '--cluster-yes',
+  ];
+  await promisify(execFile)(unpacked('usr/bin/redis-cli'), create, { env: { LD_LIBRARY_PATH: libraries } });
   const ask = async <T>({ port }: RedisServer, question: (client: Redis) => Promise<T>) => {
     const client = new Redis(port, '127.0.0.1', { connectTimeout: 500, retryStrategy: () => null });
     client.on('error', () => {});
