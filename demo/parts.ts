@@ -1,58 +1,26 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Aws, startAws } from '../test/parts/aws.ts';
-import { type ChefServer, startChefServer } from '../test/parts/chef-server.ts';
-import { type Nagios, startNagios } from '../test/parts/nagios.ts';
-import { startRedis } from '../test/parts/redis.ts';
-import { type SnsPublisher, startSnsPublisher } from '../test/parts/sns-publisher.ts';
+import type { Aws } from '../test/parts/aws.ts';
+import type { ChefServer } from '../test/parts/chef-server.ts';
+import type { Nagios } from '../test/parts/nagios.ts';
+import { startWorld, type World } from '../test/parts/world.ts';
 
-const QUEUE_ID = 'demo';
-
-export interface Parts {
-  chef: ChefServer;
-  nagios: Nagios;
-  aws: Aws;
-  publisher: SnsPublisher;
-  /** What leads the service to them. */
-  env: NodeJS.ProcessEnv;
-  stop: () => Promise<void>;
-}
+export type Parts = World & { aws: Aws };
 
 /** @param hosts names of the nodes, all of which Nagios watches at first */
 export async function startParts(hosts: string[]): Promise<Parts> {
-  const [redis, chef, nagios, aws] = await Promise.all([
-    startRedis(),
-    startChefServer(),
-    startNagios({ hosts }),
-    startAws({ durable: false }),
-  ]);
-  const topicArn = `arn:aws:sns:${aws.region}:${aws.accountId}:chef-client-deregistration-queue-${QUEUE_ID}`;
-  const publisher = await startSnsPublisher({ topicArn, aws });
-  const untrust = publisher.authority.trust();
-  const rebuild = await serveRebuild(hosts, chef, nagios);
+  const world = await startWorld({ hosts, queueId: 'demo' });
+  const { aws } = world;
+  if (!aws) throw new Error('SNS and SQS are missing');
+  const rebuild = await serveRebuild(hosts, world.chef, world.nagios);
+  const command = `${process.execPath} ${new URL('chef-client.ts', import.meta.url).pathname} ${rebuild.url}`;
   return {
-    chef,
-    nagios,
+    ...world,
     aws,
-    publisher,
-    env: {
-      ...aws.env,
-      QUEUE_ID,
-      REDIS_URL: redis.url,
-      CHEF_SERVER_URL: chef.url,
-      CHEF_CLIENT_NAME: chef.adminName,
-      CHEF_CLIENT_KEY: chef.adminKey,
-      NAGIOS_URL: nagios.url,
-      NAGIOS_USERNAME: nagios.username,
-      NAGIOS_PASSWORD: nagios.password,
-      SNS_CERT_HOSTS: publisher.certHost,
-      NODE_EXTRA_CA_CERTS: publisher.caFile,
-      CHEF_CLIENT_COMMAND: `${process.execPath} ${new URL('chef-client.ts', import.meta.url).pathname} ${rebuild.url}`,
-      TRIGGER_SETTLE_SECONDS: '1',
-    },
+    env: { ...world.env, CHEF_CLIENT_COMMAND: command, TRIGGER_SETTLE_SECONDS: '1' },
     async stop() {
-      untrust();
-      await Promise.all([rebuild, publisher, redis, chef, nagios, aws].map(part => part.stop()));
+      await rebuild.stop();
+      await world.stop();
     },
   };
 }

@@ -6,6 +6,8 @@ export type ErrorCode =
   | 'unauthenticated'
   /** The message is not proved to come from where it says. */
   | 'untrusted'
+  /** The caller asks more often than one may. */
+  | 'too-many-requests'
   | 'not-found'
   /** The thing is in a state that does not allow what was asked. */
   | 'conflict'
@@ -28,6 +30,7 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   invalid: 400,
   unauthenticated: 401,
   untrusted: 403,
+  'too-many-requests': 429,
   'not-found': 404,
   conflict: 409,
   'too-large': 413,
@@ -44,6 +47,7 @@ export const JOB_FATE: Record<ErrorCode, 'retry' | 'fail' | 'hold'> = {
   invalid: 'fail',
   unauthenticated: 'fail',
   untrusted: 'fail',
+  'too-many-requests': 'retry',
   'not-found': 'retry',
   conflict: 'retry',
   'too-large': 'fail',

@@ -19,7 +19,7 @@ let service: Service;
 let api: ApiClient;
 
 beforeAll(async () => {
-  [world, webhook] = await Promise.all([startWorld(['in-downtime']), startWebhook()]);
+  [world, webhook] = await Promise.all([startWorld({ hosts: ['in-downtime'] }), startWebhook()]);
   env = testEnvironment({ ...world.env, ALERT_WEBHOOK_URL: webhook.url });
   service = await startTestService(env);
   api = apiClient(service.url);

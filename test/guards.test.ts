@@ -13,7 +13,7 @@ let api: ApiClient;
 let next = 1;
 
 beforeAll(async () => {
-  world = await startWorld(['watched']);
+  world = await startWorld({ hosts: ['watched'] });
   service = await startTestService({ ...world.env, PROTECTED_NODES: 'db-*,vip-[12]' });
   api = apiClient(service.url);
 });

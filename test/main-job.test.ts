@@ -25,7 +25,7 @@ let service: Service;
 let api: ApiClient;
 
 beforeAll(async () => {
-  world = await startWorld(HOSTS);
+  world = await startWorld({ hosts: HOSTS });
   env = testEnvironment(world.env);
   service = await startTestService(env);
   api = apiClient(service.url);

@@ -11,7 +11,7 @@ let world: World;
 const services: ServiceProcess[] = [];
 
 beforeAll(async () => {
-  world = await startWorld(['crash', 'other']);
+  world = await startWorld({ hosts: ['crash', 'other'] });
 });
 
 afterEach(async () => {

@@ -7,7 +7,7 @@ import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Trigger } from '../jobs/trigger.ts';
 import { archiveRoutes } from './archives.ts';
-import { authenticate } from './auth.ts';
+import { identify, requireCaller } from './auth.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes, type Probes } from './health.ts';
 import { jobRoutes } from './jobs.ts';
@@ -53,6 +53,7 @@ export function createApp({
   const app = bareApp(log);
   app.use(healthRoutes(probes));
   app.use(snsRoutes(door));
+  app.use(identify(tokens));
   app.use(express.json({ limit: '64kb' }));
   app.use(
     openApiValidator({
@@ -62,10 +63,7 @@ export function createApp({
       ignoreUndocumented: true,
       validateSecurity: {
         handlers: {
-          token: request => {
-            request.caller = authenticate(request, tokens);
-            return true;
-          },
+          token: request => requireCaller(request, tokens),
         },
       },
     }),
@@ -91,7 +89,10 @@ function bareApp(log: Logger): Express {
     response.set({
       'X-Request-Id': request.id,
       'X-Content-Type-Options': 'nosniff',
+      'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+      'Referrer-Policy': 'no-referrer',
       'Cache-Control': 'no-store',
+      ...(request.secure && { 'Strict-Transport-Security': 'max-age=31536000' }),
     });
     next();
   });

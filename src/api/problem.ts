@@ -9,6 +9,7 @@ const TITLES: Record<number, string> = {
   405: 'Method Not Allowed',
   409: 'Conflict',
   413: 'Content Too Large',
+  429: 'Too Many Requests',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 };
@@ -20,6 +21,7 @@ export const notFound: RequestHandler = request => {
 /** Every error answer, as RFC 9457 problem details. */
 export const problems: ErrorRequestHandler = (error: unknown, request, response, _next) => {
   const { status, detail, field } = explain(error);
+  const retryAfter = retryAfterSeconds(error, status);
   if (response.headersSent) return void response.destroy();
   const log = status >= 500 ? 'error' : 'warn';
   request.log[log](
@@ -27,7 +29,7 @@ export const problems: ErrorRequestHandler = (error: unknown, request, response,
     'request refused',
   );
   if (status === 401) response.set('WWW-Authenticate', 'Bearer');
-  if (status === 503) response.set('Retry-After', '5');
+  if (retryAfter !== undefined) response.set('Retry-After', String(retryAfter));
   response
     .status(status)
     .type('application/problem+json')
@@ -40,6 +42,13 @@ export const problems: ErrorRequestHandler = (error: unknown, request, response,
       requestId: request.id,
     });
 };
+
+/** An outage that names no time is worth another try in five seconds. */
+function retryAfterSeconds(error: unknown, status: number): number | undefined {
+  if (status !== 429 && status !== 503) return undefined;
+  const ms = error instanceof AppError ? error.retryAfterMs : undefined;
+  return Math.ceil((ms ?? 5_000) / 1000);
+}
 
 function explain(error: unknown): { status: number; detail: string; field?: string | undefined } {
   if (error instanceof AppError) {

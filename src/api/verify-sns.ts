@@ -23,9 +23,10 @@ const CLOCK_SKEW_MS = 15 * 60_000;
  * 1. structure: what could be read in two ways, by type juggling, line breaks or a field of another type of message;
  * 2. topic: whoever has a topic gets SNS to sign what he likes; nothing is fetched for a stranger;
  * 3. time: a message made to be new for ever;
- * 4. where the certificate is: a certificate of the attacker's own, and a request to a place of his choice;
- * 5. the certificate: what is found there but is not, or no longer, SNS's signing certificate;
- * 6. signature: everything that SNS did not say.
+ * 4. form of the signature: one signature written in many ways, and versions that nobody can check;
+ * 5. where the certificate is: a certificate of the attacker's own, and a request to a place of his choice;
+ * 6. the certificate: what is found there but is not, or no longer, SNS's signing certificate;
+ * 7. signature: everything that SNS did not say.
  * How old a message may be depends on its way here, and is the caller's to judge. No other URL in it is ever opened.
  */
 export function snsGate({ topics, certificateHosts, certificate }: SnsTrust): VerifySns {
@@ -37,10 +38,13 @@ export function snsGate({ topics, certificateHosts, certificate }: SnsTrust): Ve
       );
     }
     checkTime(envelope);
+    checkSignatureForm(envelope);
     const host = certificateHost(envelope, certificateHosts);
     const found = await certificate(envelope.SigningCertURL).catch(cannotBeHad);
     checkCertificate(found, host);
-    await verifySignature(envelope, found);
+    await checkSignature(envelope, found).catch((error: unknown) => {
+      throw untrusted(`its signature is not valid: ${describe(error)}`);
+    });
     return envelope;
   };
 }
@@ -48,6 +52,16 @@ export function snsGate({ topics, certificateHosts, certificate }: SnsTrust): Ve
 function checkTime({ Timestamp }: SnsEnvelope): void {
   if (Date.parse(Timestamp) - Date.now() <= CLOCK_SKEW_MS) return;
   throw untrusted(`Timestamp ${Timestamp} is in the future; if it is not, set this host's clock right (NTP)`);
+}
+
+function checkSignatureForm({ Signature, SignatureVersion }: SnsEnvelope): void {
+  if (SignatureVersion !== '1' && SignatureVersion !== '2') {
+    throw untrusted(`SignatureVersion ${JSON.stringify(SignatureVersion)} is neither 1 nor 2`);
+  }
+  // Node reads Base64 leniently: without this, many texts would be the same signature.
+  if (Buffer.from(Signature, 'base64').toString('base64') !== Signature) {
+    throw untrusted('its Signature is not Base64');
+  }
 }
 
 /**
@@ -81,10 +95,11 @@ function snsHost(topicArn: string): string | undefined {
  * host. Its CN keeps other files of that host from counting, and its dates those that SNS has given up.
  */
 function checkCertificate(certificate: X509Certificate, host: string): void {
-  const { subject } = certificate.toLegacyObject();
+  // Several CNs come as an array, which is no name that SNS has.
+  const { CN } = certificate.toLegacyObject().subject;
   const names = commonNames(host);
-  if (!names.includes(subject.CN)) {
-    throw untrusted(`its certificate is that of ${JSON.stringify(subject.CN)}, not of ${names.join(' or ')}`);
+  if (typeof CN !== 'string' || !names.includes(CN)) {
+    throw untrusted(`its certificate is that of ${JSON.stringify(CN)}, not of ${names.join(' or ')}`);
   }
   const now = Date.now();
   if (now < certificate.validFromDate.getTime() || now > certificate.validToDate.getTime()) {
@@ -104,20 +119,6 @@ function commonNames(host: string): string[] {
   const [, rest] = /^sns\.([^:]+)/.exec(host) ?? [];
   const region = rest?.replace(/^us-gov-east-1\./, 'us-gov-west-1.');
   return ['sns.amazonaws.com', ...(region ? [`sns-signing.${region}`, `sns-${region}`] : [])];
-}
-
-async function verifySignature(envelope: SnsEnvelope, certificate: X509Certificate): Promise<void> {
-  const { Signature, SignatureVersion } = envelope;
-  if (SignatureVersion !== '1' && SignatureVersion !== '2') {
-    throw untrusted(`SignatureVersion ${JSON.stringify(SignatureVersion)} is neither 1 nor 2`);
-  }
-  // Base64 is read leniently: without this, many texts would be the same signature.
-  if (Buffer.from(Signature, 'base64').toString('base64') !== Signature) {
-    throw untrusted('its Signature is not Base64');
-  }
-  await checkSignature(envelope, certificate).catch((error: unknown) => {
-    throw untrusted(`its signature is not valid: ${describe(error)}`);
-  });
 }
 
 /** A certificate that is away now may come back, so SNS shall try again; one that is none never becomes one. */

@@ -1,9 +1,8 @@
+import { type Aws, startAws } from './aws.ts';
 import { type ChefServer, startChefServer } from './chef-server.ts';
 import { type Nagios, startNagios } from './nagios.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import { type SnsPublisher, startSnsPublisher } from './sns-publisher.ts';
-
-export const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:chef-client-deregistration-queue-test';
 
 /** Every part that the service speaks to, for real, and the settings that lead it there. */
 export interface World {
@@ -11,24 +10,35 @@ export interface World {
   chef: ChefServer;
   nagios: Nagios;
   publisher: SnsPublisher;
+  /** SNS, SQS and S3, where they were asked for. */
+  aws: Aws | undefined;
   env: NodeJS.ProcessEnv;
   stop: () => Promise<void>;
 }
 
-/** @param hosts hosts that Nagios knows */
-export async function startWorld(hosts: string[]): Promise<World> {
-  const [redis, chef, nagios, publisher] = await Promise.all([
+export interface WorldOptions {
+  /** Hosts that Nagios knows. */
+  hosts: string[];
+  /** Starts SNS and SQS, where the service finds or makes topic and queue of this id; else it is told one topic. */
+  queueId?: string;
+}
+
+export async function startWorld({ hosts, queueId }: WorldOptions): Promise<World> {
+  const [redis, chef, nagios, aws] = await Promise.all([
     startRedis(),
     startChefServer(),
     startNagios({ hosts }),
-    startSnsPublisher({ topicArn: TOPIC }),
+    queueId === undefined ? undefined : startAws({ durable: false }),
   ]);
+  const topicArn = `arn:aws:sns:eu-west-1:000000000000:chef-client-deregistration-queue-${queueId ?? 'test'}`;
+  const publisher = await startSnsPublisher({ topicArn, ...(aws && { aws }) });
   const untrust = publisher.authority.trust();
   return {
     redis,
     chef,
     nagios,
     publisher,
+    aws,
     env: {
       REDIS_URL: redis.url,
       CHEF_SERVER_URL: chef.url,
@@ -37,13 +47,13 @@ export async function startWorld(hosts: string[]): Promise<World> {
       NAGIOS_URL: nagios.url,
       NAGIOS_USERNAME: nagios.username,
       NAGIOS_PASSWORD: nagios.password,
-      SNS_TOPIC_ARNS: TOPIC,
       SNS_CERT_HOSTS: publisher.certHost,
       NODE_EXTRA_CA_CERTS: publisher.caFile,
+      ...(aws ? { ...aws.env, QUEUE_ID: queueId } : { SNS_TOPIC_ARNS: topicArn }),
     },
     async stop() {
       untrust();
-      await Promise.all([redis.stop(), chef.stop(), nagios.stop(), publisher.stop()]);
+      await Promise.all([redis, chef, nagios, publisher, aws].map(part => part?.stop()));
     },
   };
 }
