@@ -1,3 +1,5 @@
+import type { BadHostSignature, HostSignature } from './host-signature.ts';
+
 /** An Auto Scaling lifecycle action that waits to be completed. */
 export interface LifecycleAction {
   group: string;
@@ -16,6 +18,7 @@ export type Event =
       node: string;
       nagiosHost?: string;
       instanceId?: string;
+      signature?: HostSignature | BadHostSignature;
     }
   /** A person asks over the API. */
   | {

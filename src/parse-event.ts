@@ -1,5 +1,6 @@
 import { AppError } from './errors.ts';
 import type { Event, LifecycleAction } from './event.ts';
+import { readHostSignature } from './host-signature.ts';
 import { isInstanceId, isNodeName } from './names.ts';
 
 type Fields = Record<string, unknown>;
@@ -33,12 +34,14 @@ function registration(message: Fields): Event {
   if (!isNodeName(node)) throw invalid('chef_name', node, 'the name of a Chef node');
   const nagiosHost = optional(message, 'nagios_name', isNodeName, 'the name of a Nagios host');
   const instanceId = optional(message, 'instance_id', isInstanceId, 'an EC2 instance id');
+  const signature = readHostSignature(message);
   return {
     kind: 'registration',
     method,
     node,
     ...(nagiosHost && { nagiosHost }),
     ...(instanceId && { instanceId }),
+    ...(signature && { signature }),
   };
 }
 

@@ -222,6 +222,11 @@ describe('a node that was deleted', () => {
     const at = (job: Job | undefined, step: string) => job?.steps.find(({ name }) => name === step)?.at ?? '';
     expect(at(order[0], 'delete-node') < at(order[1], 'recreate-client')).toBe(true);
     expect(await whole(name)).toEqual(before);
+    // What is told of the instance from now on is a new death of it.
+    const again = await publish(terminationNotice(instanceId(2)));
+    expect(again).not.toBe(order[0]?.id);
+    await finished(again);
+    await expectGone(name);
   });
 
   test('is restored whole by a worker that is killed with -9 again and again', {

@@ -56,11 +56,12 @@ if current then
     end
   end
 end
+-- The first write is one that a full Redis refuses; after another, it would let all of them pass.
+local seq = redis.call('INCR', P .. 'seq')
 redis.call('DEL', known)
 redis.call('HSET', known, 'job', id)
 redis.call('EXPIRE', known, MEMORY_SECONDS)
 
-local seq = redis.call('INCR', P .. 'seq')
 redis.call('HSET', P .. 'job:' .. id, 'kind', arrival.kind, 'seq', seq, 'keys', cjson.encode(arrival.keys), 'attempts', 0, 'claim', arrival.node or '', 'publishedAt', arrival.publishedAt, unpack(ARGV, 2))
 set_state(id, arrival.state)
 if arrival.node then index('node:' .. arrival.node, id) end

@@ -9,6 +9,7 @@ if state ~= 'running' or current ~= run then return { 0 } end
 
 redis.call('HSET', record, ARGV[5], ARGV[6])
 index(ARGV[4], id)
+undo_deaths(id)
 keys = cjson.decode(keys)
 local has = false
 for _, k in ipairs(keys) do has = has or k == key end
