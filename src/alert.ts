@@ -12,14 +12,14 @@ export interface Alert {
   whatToDo: string;
 }
 
-export type Severity = 'error' | 'warning';
+type Severity = 'error' | 'warning';
 
 interface Kind {
   severity: Severity;
   whatToDo: string;
 }
 
-/** Every alert there is; the README's table of alerts is made from it. */
+/** Every alert there is. */
 export const ALERTS = {
   'ensure-requested': {
     severity: 'warning',
@@ -38,6 +38,11 @@ export const ALERTS = {
     severity: 'error',
     whatToDo:
       'find out why so many instances end; then POST /jobs/approve?kind=delete lets all held deletions go on, POST /jobs/discard gives them up',
+  },
+  'instances-unverified': {
+    severity: 'error',
+    whatToDo:
+      'mend what the error names; then POST /jobs/approve?kind=delete lets all held deletions go on without EC2’s word, POST /jobs/discard gives them up',
   },
   'jobs-paused': {
     severity: 'error',

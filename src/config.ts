@@ -141,6 +141,11 @@ export const schema = z.object({
     .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted attribute path')
     .default('ec2.instance_id')
     .describe('node attribute that holds the EC2 instance id'),
+  VERIFY_EC2: flag
+    .prefault('false')
+    .describe(
+      'ask EC2 (`ec2:DescribeInstances`) before each deletion: what it shows alive is held, what it does not know is dead',
+    ),
   PROTECTED_NODES: patterns.describe('glob patterns of node names never deleted'),
   NAGIOS_URL: url('https:', 'http:')
     .optional()

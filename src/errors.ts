@@ -23,7 +23,9 @@ export type ErrorCode =
   /** The world does not look as the event says: a person must decide. */
   | 'contradiction'
   /** More deletions than the window allows: a person must decide. */
-  | 'over-budget';
+  | 'over-budget'
+  /** Whether the instance ended could not be found out in time: a person must decide. */
+  | 'unverified';
 
 /** The answer to a caller (RFC 9110 status). */
 export const HTTP_STATUS: Record<ErrorCode, number> = {
@@ -40,6 +42,7 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   rejected: 500,
   contradiction: 500,
   'over-budget': 500,
+  unverified: 500,
 };
 
 /** What becomes of a job that met the error. */
@@ -57,6 +60,7 @@ export const JOB_FATE: Record<ErrorCode, 'retry' | 'fail' | 'hold'> = {
   rejected: 'fail',
   contradiction: 'hold',
   'over-budget': 'hold',
+  unverified: 'hold',
 };
 
 /** The one error of this program. Its message says what happened, to what, and where it helps what to do. */

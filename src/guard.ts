@@ -7,6 +7,10 @@ export interface Death {
   instanceId: string | null;
   /** When it was said. */
   publishedAt: Date;
+  /** The instance that the node was when it was found, where the event does not tell. */
+  foundInstance?: string | undefined;
+  /** Where the node is there again: when it was deleted. */
+  goneAt?: Date | undefined;
 }
 
 /** The node as the Chef server has it now. */
@@ -27,6 +31,7 @@ const ALIVE_SLACK_MS = 15 * 60_000;
  */
 export function checkDeath(death: Death, seen: SeenNode, attribute: string): void {
   const { node, instanceId, publishedAt } = death;
+  if (instanceId === null) checkSameHost(death, seen);
   if (instanceId !== null && seen.instanceId !== instanceId) {
     const has =
       seen.instanceId === undefined
@@ -43,6 +48,36 @@ export function checkDeath(death: Death, seen: SeenNode, attribute: string): voi
       `the event is of ${publishedAt.toISOString()}, but chef-client ran on node ${node} at ${seen.ohaiTime.toISOString()}: it lives, or its name was used again`,
     );
   }
+}
+
+/** The name alone says little of a node that changed meanwhile: it must be of the host that it was found to be. */
+function checkSameHost({ node, foundInstance, goneAt }: Death, { instanceId, ohaiTime }: SeenNode): void {
+  if (foundInstance !== undefined && instanceId !== foundInstance) {
+    throw new AppError(
+      'contradiction',
+      `node ${node} was instance ${foundInstance} when it was found, and now is ${JSON.stringify(instanceId) ?? 'none'}: its name was used again`,
+    );
+  }
+  // What a dying chef-client saves it has read before its node was deleted.
+  if (goneAt && !(ohaiTime && ohaiTime <= goneAt)) {
+    const ran = ohaiTime ? `that ran at ${ohaiTime.toISOString()}` : 'whose time is not known';
+    throw new AppError(
+      'contradiction',
+      `node ${node} was deleted at ${goneAt.toISOString()} and saved again by a chef-client ${ran}: it lives, or its name was used again`,
+    );
+  }
+}
+
+/** States from which an instance does not come back. Source: EC2 User Guide, Amazon EC2 instance state changes */
+const ENDED: readonly (string | undefined)[] = ['shutting-down', 'terminated', undefined];
+
+/**
+ * @param state what EC2 shows; undefined where it has no such instance
+ * @throws AppError `contradiction` for one that lives or may live again
+ */
+export function checkEnded(instanceId: string, state: string | undefined): void {
+  if (ENDED.includes(state)) return;
+  throw new AppError('contradiction', `the event says that instance ${instanceId} ended, but EC2 says ${instanceId} is ${state}`);
 }
 
 /** @param patterns globs: `*`, `?`, `[abc]`. @throws AppError `contradiction` for a node that must never be deleted */

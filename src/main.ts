@@ -18,7 +18,7 @@ try {
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
 } catch (error) {
-  process.stderr.write(`chef-deregistration-manager: ${error instanceof Error ? describe(error) : error}\n`);
-  if (error instanceof SettingsError) process.stderr.write(`${error.message}\n`);
+  const said = error instanceof SettingsError ? error.message : describe(error);
+  process.stderr.write(`chef-deregistration-manager: ${said}\n`);
   process.exit(error instanceof SettingsError ? 2 : 1);
 }

@@ -10,6 +10,7 @@ import { AutoScalingClient } from './clients/autoscaling.ts';
 import type { AwsOptions } from './clients/aws.ts';
 import { ChefClient } from './clients/chef.ts';
 import { readCredentials } from './clients/chef-credentials.ts';
+import type { ObserveCall } from './clients/http.ts';
 import { NagiosClient } from './clients/nagios.ts';
 import { SnsClient } from './clients/sns.ts';
 import { SqsClient } from './clients/sqs.ts';
@@ -30,36 +31,36 @@ export interface Clients {
   alertChannels: AlertChannel[];
 }
 
-/** Nothing is called yet. @throws SettingsError where settings that are right by themselves cannot be used */
-export function openClients(settings: Settings, closing: Closing): Clients {
-  const aws = { endpoint: settings.AWS_ENDPOINT_URL?.href, region: settings.AWS_REGION };
+/** Nothing is called yet. @param observe told of every call @throws SettingsError where settings that are right by themselves cannot be used */
+export function openClients(settings: Settings, closing: Closing, observe?: ObserveCall): Clients {
+  const aws = { endpoint: settings.AWS_ENDPOINT_URL?.href, region: settings.AWS_REGION, observe };
   const sns = closing.add('SNS client', new SnsClient(aws), client => client.close());
   return {
-    chef: closing.add('Chef client', openChef(settings), client => client.close()),
-    nagios: closing.add('Nagios client', openNagios(settings), client => client?.close()),
+    chef: closing.add('Chef client', openChef(settings, observe), client => client.close()),
+    nagios: closing.add('Nagios client', openNagios(settings, observe), client => client?.close()),
     archive: closing.add('archive', openArchive(settings.ARCHIVE_URL, aws), archive => archive.close()),
     sns,
     sqs: closing.add('SQS client', new SqsClient(aws), client => client.close()),
     autoScaling: closing.add('Auto Scaling client', new AutoScalingClient(aws), client => client.close()),
-    alertChannels: openAlertChannels(settings, sns),
+    alertChannels: openAlertChannels(settings, sns, observe),
   };
 }
 
-function openChef(settings: Settings): ChefClient {
+function openChef(settings: Settings, observe: ObserveCall | undefined): ChefClient {
   const { CHEF_SERVER_URL, CHEF_CLIENT_NAME, CHEF_CLIENT_KEY, CHEF_PROFILE } = settings;
   try {
     const access =
       CHEF_SERVER_URL && CHEF_CLIENT_NAME && CHEF_CLIENT_KEY
         ? { url: CHEF_SERVER_URL.href, clientName: CHEF_CLIENT_NAME, key: CHEF_CLIENT_KEY }
         : readCredentials(CHEF_PROFILE, `${homedir()}/.chef/credentials`);
-    return new ChefClient({ ...access, signing: settings.CHEF_SIGNING });
+    return new ChefClient({ ...access, signing: settings.CHEF_SIGNING, observe });
   } catch (error) {
     const names = CHEF_SERVER_URL ? 'CHEF_SERVER_URL, CHEF_CLIENT_KEY' : 'CHEF_SERVER_URL';
     throw new SettingsError([`${names}: ${CHEF_SERVER_URL ? '' : 'not set, and '}${describe(error)}`]);
   }
 }
 
-function openNagios(settings: Settings): NagiosClient | undefined {
+function openNagios(settings: Settings, observe: ObserveCall | undefined): NagiosClient | undefined {
   if (!settings.NAGIOS_URL) return undefined;
   return new NagiosClient({
     url: settings.NAGIOS_URL.href,
@@ -68,13 +69,18 @@ function openNagios(settings: Settings): NagiosClient | undefined {
     downtimeMinutes: settings.NAGIOS_DOWNTIME_MINUTES,
     dateFormat: settings.NAGIOS_DATE_FORMAT,
     timezone: settings.NAGIOS_TIMEZONE,
+    observe,
   });
 }
 
-function openAlertChannels({ ALERT_TOPIC_ARN, ALERT_WEBHOOK_URL }: Settings, sns: SnsClient): AlertChannel[] {
+function openAlertChannels(
+  { ALERT_TOPIC_ARN, ALERT_WEBHOOK_URL }: Settings,
+  sns: SnsClient,
+  observe: ObserveCall | undefined,
+): AlertChannel[] {
   return [
     ...(ALERT_TOPIC_ARN ? [snsAlerts(ALERT_TOPIC_ARN, (topic, message) => sns.publish(topic, message))] : []),
-    ...(ALERT_WEBHOOK_URL ? [webhookAlerts({ url: ALERT_WEBHOOK_URL })] : []),
+    ...(ALERT_WEBHOOK_URL ? [webhookAlerts({ url: ALERT_WEBHOOK_URL, observe })] : []),
   ];
 }
 

@@ -1,27 +1,36 @@
 import { type Logger, pino } from 'pino';
 import { alert } from './alert.ts';
 import { createApp, createHealthApp } from './api/app.ts';
+import { countedReceive, countedVerify } from './api/counted.ts';
 import type { Probes } from './api/health.ts';
 import { type Listening, listen } from './api/listen.ts';
+import { scraper } from './api/metrics.ts';
 import { receiver } from './api/receive.ts';
 import { startPoller } from './api/sqs.ts';
+import { hostGate } from './api/verify-host.ts';
 import { snsGate } from './api/verify-sns.ts';
+import { archivedKeys } from './clients/archived-keys.ts';
 import { attribute, ohaiTime } from './clients/chef-node.ts';
+import { SigningCertificates } from './clients/signing-certificate.ts';
 import { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
 import { AppError, describe } from './errors.ts';
 import { Alerts } from './jobs/alerts.ts';
 import { deletionBudget } from './jobs/budget.ts';
+import { takeCensus } from './jobs/census.ts';
 import { Dispatcher } from './jobs/dispatch.ts';
+import { nonceRegister } from './jobs/nonces.ts';
 import { Outages } from './jobs/outage.ts';
 import { connectRedis, type RedisConnections } from './jobs/redis.ts';
 import { keepRetention } from './jobs/retention.ts';
 import { loadScripts, type RunScript } from './jobs/scripts.ts';
 import { lifecycleHeartbeat } from './jobs/steps/lifecycle.ts';
 import { createSteps } from './jobs/steps.ts';
-import { JobStore } from './jobs/store.ts';
+import { type JobRecord, JobStore } from './jobs/store.ts';
+import { timedSteps } from './jobs/timed-steps.ts';
 import { Trigger } from './jobs/trigger.ts';
 import { startWorker } from './jobs/worker.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { type Clients, openClients } from './open-clients.ts';
 import { keepProvisioned } from './provision.ts';
 
@@ -44,6 +53,7 @@ interface Base {
   dispatcher: Dispatcher;
   trigger: Trigger;
   alerts: Alerts;
+  metrics: Metrics;
 }
 
 const CONCURRENCY = 64;
@@ -81,7 +91,8 @@ export async function startService(settings: Settings): Promise<Service> {
 }
 
 async function openBase(settings: Settings, log: Logger, closing: Closing): Promise<Base> {
-  const clients = openClients(settings, closing);
+  const metrics = createMetrics();
+  const clients = openClients(settings, closing, metrics.call);
   const prefix = settings.REDIS_PREFIX;
   const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, prefix, log), opened => opened.close());
   const channels = clients.alertChannels;
@@ -97,6 +108,7 @@ async function openBase(settings: Settings, log: Logger, closing: Closing): Prom
     settleMs: settings.TRIGGER_SETTLE_SECONDS * 1000,
     timeoutMs: settings.TRIGGER_TIMEOUT_SECONDS * 1000,
     onFailure: (said: string) => alerts.raise(alert('trigger-failed', said)),
+    onRun: (result: string, seconds: number) => metrics.triggerRuns.observe({ result }, seconds),
   };
   return {
     settings,
@@ -109,12 +121,13 @@ async function openBase(settings: Settings, log: Logger, closing: Closing): Prom
     dispatcher: closing.add('queue', dispatcher, opened => opened.close()),
     trigger: new Trigger(redis.commands, run, triggerOptions, log),
     alerts,
+    metrics,
   };
 }
 
 /** The role `worker`: jobs, and the chef-client run after them. */
 function startWork(base: Base): void {
-  const { settings, log, closing, clients, redis, run, store, dispatcher, trigger, alerts } = base;
+  const { settings, log, closing, clients, redis, run, store, dispatcher, trigger, alerts, metrics } = base;
   const { chef, nagios, archive, autoScaling } = clients;
   const steps = createSteps({
     chef,
@@ -152,7 +165,7 @@ function startWork(base: Base): void {
       redis: redis.blocking,
       store,
       dispatcher,
-      steps,
+      steps: timedSteps(steps, (step, outcome, seconds) => metrics.steps.observe({ step, outcome }, seconds)),
       log,
       outages,
       heartbeat: lifecycleHeartbeat(autoScaling),
@@ -163,7 +176,10 @@ function startWork(base: Base): void {
             ? alert('too-many-deletions', message)
             : alert(`job-${state}`, message, { ...job, job: job.id }),
         ),
-      onSettled: () => trigger.check(),
+      onSettled(job, state) {
+        countJob(metrics, job, state);
+        trigger.check();
+      },
     },
   );
   closing.add('worker', worker, opened => opened.close(), 10_000);
@@ -172,6 +188,12 @@ function startWork(base: Base): void {
     const retention = { redis: redis.commands, prefix: settings.REDIS_PREFIX, archive, days, log };
     closing.add('retention', keepRetention(retention), opened => opened.close());
   }
+}
+
+function countJob({ jobs, sinceEvent }: Metrics, job: JobRecord, outcome: string): void {
+  const secondsSince = (time: number) => Math.max(0, (Date.now() - time) / 1000);
+  jobs.observe({ kind: job.kind, outcome }, secondsSince(Date.parse(job.receivedAt)));
+  if (outcome === 'done') sinceEvent.observe({ kind: job.kind }, secondsSince(job.publishedAt.getTime()));
 }
 
 /** A Chef server that refuses who we are needs another person than one that is away. */
@@ -194,14 +216,30 @@ async function openDoors({
   store,
   dispatcher,
   trigger,
+  alerts,
+  metrics,
 }: Base): Promise<Listening> {
   const { chef, nagios, archive, sns, sqs } = clients;
   const hasApi = settings.ROLES.has('api');
   const hasPoller = settings.ROLES.has('poller');
   const ready = () => redis.check.now();
-  const receive = receiver(store, dispatcher, log);
   const topics = new Set(settings.SNS_TOPIC_ARNS);
-  const verify = snsGate({ topics: () => topics, certificateHosts: settings.SNS_CERT_HOSTS });
+  const certificates = closing.add('certificates of SNS', new SigningCertificates(metrics.call), opened =>
+    opened.close(),
+  );
+  const verify = snsGate({
+    topics: () => topics,
+    certificateHosts: settings.SNS_CERT_HOSTS,
+    certificate: url => certificates.get(url),
+  });
+  const doubtHost = hostGate({
+    required: settings.NODE_SIGNATURES === 'required',
+    audiences: audiences(settings),
+    keys: client => chef.getClientKeys(client),
+    archivedKeys: client => archivedKeys(archive, client),
+    claimNonce: nonceRegister(redis.commands, settings.REDIS_PREFIX),
+  });
+  const receive = countedReceive(receiver(store, dispatcher, doubtHost, log), metrics);
   const probes: Probes = {
     redis: { check: ready, vital: true },
     chef: { check: () => chef.probe(), vital: false },
@@ -210,26 +248,34 @@ async function openDoors({
   };
   void tellWhatIsMissing(probes, log);
 
+  const scrape = scraper(metrics, {
+    census: () => takeCensus(redis.commands, settings.REDIS_PREFIX),
+    alerts: () => alerts.counts(),
+    certificates: () => certificates.size,
+  });
   const confirm = (topicArn: string, token: string) => sns.confirmSubscription(topicArn, token);
   const app = hasApi
     ? createApp({
-        door: { verify, receive, confirm },
+        door: { verify: countedVerify(verify, 'sns', metrics), receive, confirm, raise: alerts.raise },
         receive,
         store,
         dispatcher,
         trigger,
         archive,
         probes,
+        scrape,
         tokens: settings.API_TOKENS,
         log,
       })
-    : createHealthApp(probes, log);
+    : createHealthApp(probes, scrape, log);
   const { HOST: host, PORT: port, TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = settings;
   const tls = certFile && keyFile ? { certFile, keyFile } : undefined;
-  const listening = closing.add('API', await listen(app, { host, port, tls }), server => server.close());
+  const listening = closing.add('API', await listen(app, { host, port, tls }, log), server => server.close());
 
   const queues = settings.SQS_QUEUE_URLS.map(url => url.href);
-  const poller = hasPoller && startPoller(queues, { sqs, verify, receive, ready, log });
+  const poller =
+    hasPoller &&
+    startPoller(queues, { sqs, verify: countedVerify(verify, 'sqs', metrics), receive, ready, log });
   if (poller) closing.add('poller', poller, opened => opened.close(), 8_000);
 
   // After listening: SNS asks the API to confirm as soon as it is told to push there.
@@ -251,6 +297,13 @@ async function openDoors({
     log.warn('QUEUE_ID is not set: no topic and no queue of this service’s own');
   }
   return listening;
+}
+
+/** The names of topics and queues that a host may have signed its message for. */
+function audiences({ QUEUE_NAME, QUEUE_ID, SNS_TOPIC_ARNS, SQS_QUEUE_URLS }: Settings): Set<string> {
+  const topics = SNS_TOPIC_ARNS.map(arn => arn.split(':').at(-1) ?? '');
+  const queues = SQS_QUEUE_URLS.map(url => url.pathname.split('/').at(-1) ?? '');
+  return new Set([...(QUEUE_ID ? [`${QUEUE_NAME}-${QUEUE_ID}`] : []), ...topics, ...queues]);
 }
 
 /** A Redis that is away at start is waited for while the service runs; one that would lose jobs is refused. */

@@ -73,6 +73,9 @@ async function register(name: string): Promise<Host> {
   ];
   const clientKeys = keys.map(key => JSON.stringify(key));
   await chefServer.chef.restoreClient(name, { client: '{}', clientKeys });
+  // Nobody but its maker and the administrators has these without it.
+  const acl = { ...chefServer.acl('clients', name), read: { actors: [name], groups: ['admins', 'clients'] } };
+  await chefServer.chef.restoreAcl('clients', name, JSON.stringify(acl));
   const text = `{"name":"${name}","policy_name":"web","policy_group":"prod","normal":{"2":9007199254740993,"1":1.0,"ü":"\\u00fc"}}`;
   await as(name, first.privateKey, host => host.restoreNode(name, text));
   return {

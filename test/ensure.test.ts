@@ -7,6 +7,7 @@ import type { Job } from '../src/job.ts';
 import type { Service } from '../src/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { keyPair, nodeOf, registerNode } from './parts/chef-server.ts';
+import { signHostMessage } from './parts/host-message.ts';
 import { freshDirectory, until } from './parts/process.ts';
 import { startServiceProcess, startTestService, testEnvironment } from './parts/service.ts';
 import { startWebhook, type Webhook } from './parts/webhook.ts';
@@ -47,6 +48,12 @@ async function publish(message: object): Promise<string> {
   const { status, body } = await publisher.deliver(publisher.envelope(message), `${service.url}/sns`);
   expect(status).toBe(200);
   return (JSON.parse(body) as { jobId: string }).jobId;
+}
+
+/** A host's own message; its client is gone, so it is believed by the key that was archived. */
+function wantsBack(name: string, instance: string, privateKey: string): object {
+  const message = { type: 'registration', method: 'ensure', chef_name: name, instance_id: instance };
+  return signHostMessage(message, { privateKey, topicArn: world.publisher.topicArn });
 }
 
 function steps(job: Job): Record<string, string> {
@@ -134,7 +141,7 @@ describe('a node that was deleted', () => {
 
   test('by its own message comes back, is told of, out of downtime, and chef-client runs once more', async () => {
     const name = 'in-downtime';
-    await registerNode(world.chef, { name, instanceId: instanceId(1) });
+    const { privateKey } = await registerNode(world.chef, { name, instanceId: instanceId(1) });
     const before = await whole(name);
     const deletion = await publish(terminationNotice(instanceId(1)));
     await finished(deletion);
@@ -143,12 +150,7 @@ describe('a node that was deleted', () => {
     expect((await ours()).length).toBeGreaterThan(0);
     await until('the run after the deletion', async () => (await api.trigger()).state === 'idle');
 
-    const id = await publish({
-      type: 'registration',
-      method: 'ensure',
-      chef_name: name,
-      instance_id: instanceId(1),
-    });
+    const id = await publish(wantsBack(name, instanceId(1), privateKey));
     const job = await finished(id);
     expect(steps(job)).toEqual({
       alert: 'done',
@@ -291,14 +293,9 @@ describe('an ensure', () => {
 
   test('of another instance than was archived is held, and a person can choose', async () => {
     const name = 'reused';
-    await registerNode(world.chef, { name, instanceId: instanceId(4) });
-    await ask('delete', name);
-    const id = await publish({
-      type: 'registration',
-      method: 'ensure',
-      chef_name: name,
-      instance_id: instanceId(5),
-    });
+    const { privateKey } = await registerNode(world.chef, { name, instanceId: instanceId(4) });
+    await finished(await publish(terminationNotice(instanceId(4))));
+    const id = await publish(wantsBack(name, instanceId(5), privateKey));
     const job = await finished(id, 'held');
     const archive = await newestArchive(name);
     expect(job.error?.message).toContain(`"archive": "${archive}"`);

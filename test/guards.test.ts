@@ -3,6 +3,7 @@ import type { Job } from '../src/job.ts';
 import type { Service } from '../src/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { registerNode } from './parts/chef-server.ts';
+import { signHostMessage } from './parts/host-message.ts';
 import { until } from './parts/process.ts';
 import { startTestService } from './parts/service.ts';
 import { instanceId, startWorld, terminationNotice, type World } from './parts/world.ts';
@@ -29,6 +30,11 @@ async function publish(message: object, options: object = {}): Promise<{ outcome
     `${service.url}/sns`,
   );
   return JSON.parse(body);
+}
+
+function signed(privateKey: string, message: object): object {
+  const { topicArn } = world.publisher;
+  return signHostMessage({ type: 'registration', ...message }, { privateKey, topicArn });
 }
 
 function becomes(id: string, state: Job['state']): Promise<Job> {
@@ -77,29 +83,29 @@ describe('a node', () => {
   });
 
   test('of another instance is given up by a person, and stays so whoever repeats the news', async () => {
-    await registerNode(world.chef, { name: 'other-instance', instanceId: instanceId(++next) });
-    const claim = {
-      type: 'registration',
-      method: 'delete',
-      chef_name: 'other-instance',
-      instance_id: instanceId(++next),
-    };
+    const name = 'other-instance';
+    const { privateKey } = await registerNode(world.chef, { name, instanceId: instanceId(++next) });
+    const claim = signed(privateKey, { method: 'delete', chef_name: name, instance_id: instanceId(++next) });
     const { jobId } = await publish(claim);
     await becomes(jobId, 'held');
     expect((await decide(jobId, 'discard')).body).toMatchObject({
       state: 'failed',
       error: { code: 'discarded', message: 'discarded by tests' },
     });
-    expect(await publish(claim)).toEqual({ outcome: 'duplicate', jobId });
+    const again = signed(privateKey, { method: 'delete', chef_name: name, instance_id: instanceId(next) });
+    expect(await publish(again)).toEqual({ outcome: 'duplicate', jobId });
     expect((await decide(jobId, 'approve')).status).toBe(409);
     await lives('other-instance');
   });
 
   test('that a host named wrongly does not keep the real death of the instance away', async () => {
     const instance = instanceId(++next);
-    await registerNode(world.chef, { name: 'slandered', instanceId: instanceId(++next) });
+    const { privateKey } = await registerNode(world.chef, {
+      name: 'slandered',
+      instanceId: instanceId(++next),
+    });
     await registerNode(world.chef, { name: 'really-dead', instanceId: instance });
-    const claim = { type: 'registration', method: 'delete', chef_name: 'slandered', instance_id: instance };
+    const claim = signed(privateKey, { method: 'delete', chef_name: 'slandered', instance_id: instance });
     const held = await publish(claim);
     await becomes(held.jobId, 'held');
     const real = await publish(terminationNotice(instance));

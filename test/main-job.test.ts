@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Service } from '../src/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { registerNode } from './parts/chef-server.ts';
+import { signHostMessage } from './parts/host-message.ts';
 import { until } from './parts/process.ts';
 import { startTestService, testEnvironment } from './parts/service.ts';
 import { instanceId, startWorld, terminationNotice, type World } from './parts/world.ts';
@@ -102,14 +103,15 @@ describe('a deletion', () => {
   });
 
   test('by the message of a host, in the predecessor’s words', async () => {
-    await registerNode(world.chef, { name: 'message', instanceId: instanceId(2) });
-    const id = await publish({
+    const { privateKey } = await registerNode(world.chef, { name: 'message', instanceId: instanceId(2) });
+    const message = {
       type: 'registration',
       method: 'deregister',
       chef_name: 'message',
       nagios_name: 'message',
       instance_id: instanceId(2),
-    });
+    };
+    const id = await publish(signHostMessage(message, { privateKey, topicArn: world.publisher.topicArn }));
     expect((await finished(id)).steps.map(step => step.state)).toEqual(DELETE_STEPS.map(() => 'done'));
     await isGone('message');
   });
@@ -126,13 +128,14 @@ describe('a deletion', () => {
   });
 
   test('with another instance id than the node’s touches neither node nor client', async () => {
-    await registerNode(world.chef, { name: 'another', instanceId: instanceId(3) });
-    const id = await publish({
+    const { privateKey } = await registerNode(world.chef, { name: 'another', instanceId: instanceId(3) });
+    const message = {
       type: 'registration',
       method: 'delete',
       chef_name: 'another',
       instance_id: instanceId(4),
-    });
+    };
+    const id = await publish(signHostMessage(message, { privateKey, topicArn: world.publisher.topicArn }));
     const job = await finished(id, 'held');
     expect(job.error?.message).toContain(instanceId(3));
     expect(await world.chef.chef.getNode('another')).toBeDefined();

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import express, { type Express } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import { middleware as openApiValidator } from 'express-openapi-validator';
 import type { Logger } from 'pino';
 import type { Archive } from '../clients/archive.ts';
@@ -11,6 +11,7 @@ import { identify, requireCaller } from './auth.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes, type Probes } from './health.ts';
 import { jobRoutes } from './jobs.ts';
+import { metricsRoutes, type Scrape } from './metrics.ts';
 import { notFound, problems } from './problem.ts';
 import type { Receive } from './receive.ts';
 import { type SnsDoor, snsRoutes } from './sns.ts';
@@ -32,6 +33,7 @@ export interface ApiDependencies {
   trigger: Trigger;
   archive: Archive;
   probes: Probes;
+  scrape: Scrape;
   tokens: ReadonlyMap<string, string>;
   log: Logger;
 }
@@ -47,11 +49,13 @@ export function createApp({
   trigger,
   archive,
   probes,
+  scrape,
   tokens,
   log,
 }: ApiDependencies): Express {
   const app = bareApp(log);
   app.use(healthRoutes(probes));
+  app.use(metricsRoutes(scrape));
   app.use(snsRoutes(door));
   app.use(identify(tokens));
   app.use(express.json({ limit: '64kb' }));
@@ -60,7 +64,7 @@ export function createApp({
       apiSpec: CONTRACT,
       validateApiSpec: false,
       fileUploader: false,
-      ignoreUndocumented: true,
+      ignoreUndocumented: false,
       validateSecurity: {
         handlers: {
           token: request => requireCaller(request, tokens),
@@ -68,15 +72,20 @@ export function createApp({
       },
     }),
   );
+  app.use(documentedOnly);
   app.use(eventRoutes(receive, archive));
   app.use(jobRoutes({ store, dispatcher, trigger }));
   app.use(archiveRoutes(archive));
   return closed(app);
 }
 
-/** What a process without the API answers: only whether it lives and is ready. */
-export function createHealthApp(probes: Probes, log: Logger): Express {
-  return closed(bareApp(log).use(healthRoutes(probes)));
+/** What the contract does not know was checked for nothing, not even a token: HEAD of a route that has GET, for one. */
+const documentedOnly: RequestHandler = (request, response, next) =>
+  'openapi' in request ? next() : notFound(request, response, next);
+
+/** What a process without the API answers: only whether it lives and is ready, and its metrics. */
+export function createHealthApp(probes: Probes, scrape: Scrape, log: Logger): Express {
+  return closed(bareApp(log).use(healthRoutes(probes), metricsRoutes(scrape)));
 }
 
 function bareApp(log: Logger): Express {

@@ -25,7 +25,10 @@ export function callLimits(): CallLimits {
  * after a while; right ones pass even then, since many callers may share the address of one proxy, and no rate at which
  * tokens of 20 characters are guessed leads anywhere.
  */
-export function identify(tokens: ReadonlyMap<string, string>, limits: CallLimits = callLimits()): RequestHandler {
+export function identify(
+  tokens: ReadonlyMap<string, string>,
+  limits: CallLimits = callLimits(),
+): RequestHandler {
   return (request, _response, next) => {
     const [, token] = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(request.get('authorization') ?? '') ?? [];
     const caller = token && nameOf(token, tokens);

@@ -3,6 +3,7 @@ import type { Event, News } from '../event.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { decide } from '../policy.ts';
+import type { DoubtHost } from './verify-host.ts';
 
 /** What became of news: the body of every positive answer to SNS. */
 export type Receipt =
@@ -14,8 +15,16 @@ export type Delivery = Omit<News, 'event'> & { event: Event | undefined };
 
 export type Receive = (delivery: Delivery) => Promise<Receipt>;
 
-/** The hallway of all news, whichever door it came by: decide, keep, hand on. It resolves once Redis has the job. */
-export function receiver(store: JobStore, dispatcher: Dispatcher, log: Logger): Receive {
+/**
+ * The hallway of all news, whichever door it came by: decide, believe or doubt, keep, hand on. It resolves once Redis
+ * has the job.
+ */
+export function receiver(
+  store: JobStore,
+  dispatcher: Dispatcher,
+  doubtHost: DoubtHost,
+  log: Logger,
+): Receive {
   return async ({ event, ...delivery }) => {
     const about = {
       source: delivery.source,
@@ -31,13 +40,12 @@ export function receiver(store: JobStore, dispatcher: Dispatcher, log: Logger): 
       log.info(about, 'event ignored');
       return { outcome: 'ignored' };
     }
-    const { jobId, outcome, tokens } = await store.accept({ ...delivery, event }, kind);
+    const quarantine = delivery.quarantine ?? (await doubtHost(event, delivery));
+    const news = { ...delivery, event, ...(quarantine && { quarantine }) };
+    const { jobId, outcome, tokens } = await store.accept(news, kind);
     await dispatcher.dispatch(tokens);
-    if (delivery.quarantine && outcome === 'accepted') {
-      log.warn(
-        { ...about, kind, job: jobId, why: delivery.quarantine },
-        'event quarantined: a person must decide',
-      );
+    if (quarantine && outcome === 'accepted') {
+      log.warn({ ...about, kind, job: jobId, why: quarantine }, 'event quarantined: a person must decide');
       return { outcome: 'quarantined', jobId };
     }
     log.info({ ...about, kind, job: jobId }, `event ${outcome}`);

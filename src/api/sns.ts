@@ -1,5 +1,7 @@
 import { type RequestHandler, Router, text } from 'express';
+import { alert } from '../alert.ts';
 import { AppError } from '../errors.ts';
+import type { Raise } from '../jobs/alerts.ts';
 import { parseEvent } from '../parse-event.ts';
 import type { Receipt, Receive } from './receive.ts';
 import type { VerifySns } from './verify-sns.ts';
@@ -9,12 +11,18 @@ export interface SnsDoor {
   receive: Receive;
   /** Asks SNS itself to confirm the subscription; the URL in the message is never opened. */
   confirm: (topicArn: string, token: string) => Promise<void>;
+  raise: Raise;
 }
+
+/** SNS tries again for minutes, and where it is told to for hours: what is older was more likely recorded and sent again. */
+const STALE_MS = 3_600_000;
 
 /** `POST /sns`: what SNS delivers to its HTTPS subscription. */
 export function snsRoutes(door: SnsDoor): Router {
   const receiveSns: RequestHandler = async (request, response) => {
     if (request.get('x-amz-sns-rawdelivery') === 'true') {
+      const [topic = 'a topic'] = /^arn:[\w:.-]{1,300}$/.exec(request.get('x-amz-sns-topic-arn') ?? '') ?? [];
+      door.raise(alert('raw-delivery', `an unsigned message, said to be of ${topic}, was refused`));
       throw new AppError(
         'untrusted',
         'raw message delivery carries no signature; set RawMessageDelivery of the subscription to false',
@@ -22,21 +30,30 @@ export function snsRoutes(door: SnsDoor): Router {
     }
     response.json(await take(String(request.body ?? ''), door));
   };
-  // SNS says text/plain, and sends up to 256 KiB of message, which JSON quotes may double.
-  return Router().post('/sns', text({ type: () => true, limit: '600kb' }), receiveSns);
+  // SNS says text/plain, and sends up to 256 KiB of message, which JSON quotes may double; it compresses nothing.
+  const body = text({ type: () => true, limit: '600kb', inflate: false });
+  return Router().post('/sns', body, receiveSns);
 }
 
-async function take(body: string, { verify, receive, confirm }: SnsDoor): Promise<Receipt> {
+async function take(body: string, { verify, receive, confirm, raise }: SnsDoor): Promise<Receipt> {
   const message = await verify(body);
   if (message.Type === 'SubscriptionConfirmation') {
     await confirm(message.TopicArn, message.Token ?? '');
     return { outcome: 'confirmed' };
   }
+  if (message.Type === 'UnsubscribeConfirmation') {
+    raise(alert('unsubscribed', `SNS says that this service is no longer subscribed to ${message.TopicArn}`));
+    return { outcome: 'ignored' };
+  }
+  const publishedAt = new Date(message.Timestamp);
   return receive({
     event: parseEvent(parseMessage(message.Message), message.TopicArn.split(':')[3]),
     source: 'sns',
     messageId: message.MessageId,
-    publishedAt: new Date(message.Timestamp),
+    publishedAt,
+    ...(Date.now() - publishedAt.getTime() > STALE_MS && {
+      quarantine: `published at ${message.Timestamp}, more than an hour before it came: a replay, or SNS was late`,
+    }),
   });
 }
 

@@ -1,5 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ArchivedKeys } from '../clients/archived-keys.ts';
 import type { ClientKey } from '../clients/chef-keys.ts';
 import { AppError, describe } from '../errors.ts';
 import type { Event, News } from '../event.ts';
@@ -10,11 +11,11 @@ export interface HostTrust {
   /** Whether a message without a signature is doubted. One with a wrong signature always is. */
   required: boolean;
   /** Names of the topics and queues that are this installation's. */
-  audiences: () => ReadonlySet<string>;
+  audiences: ReadonlySet<string>;
   /** Of the Chef client of that name; undefined where the Chef server has none. */
   keys: (client: string) => Promise<ClientKey[] | undefined>;
-  /** Public keys (PEM) saved when the client was last deleted. */
-  archivedKeys: (client: string) => Promise<string[]>;
+  /** As they were saved when that client was last deleted. */
+  archivedKeys: (client: string) => Promise<ArchivedKeys | undefined>;
   claimNonce: ClaimNonce;
 }
 
@@ -44,16 +45,18 @@ export function hostGate(trust: HostTrust): DoubtHost {
     if (event.kind !== 'registration') return undefined;
     const { signature, node } = event;
     if (!signature) {
-      return trust.required ? `host ${node} did not sign its message (NODE_SIGNATURES is required)` : undefined;
+      return trust.required
+        ? `host ${node} did not sign its message (NODE_SIGNATURES is required)`
+        : undefined;
     }
     if ('fault' in signature) return `host ${node} did not sign its message rightly: ${signature.fault}`;
-    if (!trust.audiences().has(signature.audience)) {
+    if (!trust.audiences.has(signature.audience)) {
       return `host ${node} signed its message for ${signature.audience}, which is not this installation`;
     }
     if (Math.abs(Date.parse(signature.time) - publishedAt.getTime()) > CLOCK_SKEW_MS) {
       return `host ${node} signed its message at ${signature.time}, and it was published at ${publishedAt.toISOString()}: a replay, or the host's clock is off by more than 15 minutes`;
     }
-    const doubt = await inTime(doubtSignature(trust, event, signature, publishedAt));
+    const doubt = await inTime(doubtSignature(event, signature, publishedAt, trust));
     if (doubt) return doubt;
     if (await trust.claimNonce(`${node}:${signature.nonce}`, messageId)) return undefined;
     return `the signature of host ${node} was used in another message before: a replay`;
@@ -61,30 +64,41 @@ export function hostGate(trust: HostTrust): DoubtHost {
 }
 
 async function doubtSignature(
-  { keys, archivedKeys }: HostTrust,
   { node, method }: Registration,
   signature: HostSignature,
   publishedAt: Date,
+  { keys, archivedKeys }: HostTrust,
 ): Promise<string | undefined> {
   const found = await keys(node);
-  const good = found?.filter(({ expiration_date }) => !(Date.parse(expiration_date) < publishedAt.getTime()));
-  if (good) {
-    if (good.some(({ public_key }) => signed(signature, public_key))) return undefined;
-    return `no key that the Chef server has of client ${node} made its signature${good.length < found.length ? ' (expired keys do not count)' : ''}`;
+  if (found) {
+    // `infinity` is no date, and no expiry.
+    const good = found.filter(key => !(Date.parse(key.expiration_date) < publishedAt.getTime()));
+    if (madeBy(good, signature)) return undefined;
+    const expired = good.length < found.length ? '; expired keys do not count' : '';
+    return `none of the keys that the Chef server has of client ${node} made its signature${expired}`;
   }
-  const own = (await archivedKeys(node)).some(key => signed(signature, key));
-  // The client may just have been deleted by the first of several messages: what it deletes can be no other's. But
-  // what was taken from a client, its key alone must not bring back.
-  if (own && method === 'delete') return undefined;
-  return own
-    ? `the Chef server has no client ${node} any more; the key that was archived with it made its signature`
-    : `the Chef server has no client ${node}, and no archive has the key that made its signature`;
+  // The client went by an earlier message of its death, or wants back what such a message took.
+  const archived = await archivedKeys(node);
+  if (!archived || !madeBy(archived.keys, signature)) {
+    return `the Chef server has no client ${node}, and no key that was archived with it made its signature`;
+  }
+  // Whoever deletes the client of a stolen key must not find it restored by that key.
+  return method === 'ensure' && archived.deletedBy !== undefined
+    ? `${archived.deletedBy} asked for the deletion of ${node}, which the host cannot undo by itself`
+    : undefined;
+}
+
+function madeBy(keys: ClientKey[], signature: HostSignature): boolean {
+  return keys.some(({ public_key }) => signed(signature, public_key));
 }
 
 function signed({ text, value }: HostSignature, publicKey: string): boolean {
   try {
     const key = createPublicKey(publicKey);
-    return key.asymmetricKeyType === 'rsa' && verify('sha256', Buffer.from(text), key, Buffer.from(value, 'base64'));
+    return (
+      key.asymmetricKeyType === 'rsa' &&
+      verify('sha256', Buffer.from(text), key, Buffer.from(value, 'base64'))
+    );
   } catch {
     return false;
   }

@@ -70,7 +70,8 @@ function checkSignatureForm({ Signature, SignatureVersion }: SnsEnvelope): void 
  * @returns the host that SigningCertURL names
  */
 function certificateHost({ SigningCertURL, TopicArn }: SnsEnvelope, others: readonly string[]): string {
-  const [, host] = /^https:\/\/([^/]+)\/SimpleNotificationService-[0-9a-f]{32}\.pem$/.exec(SigningCertURL) ?? [];
+  const [, host] =
+    /^https:\/\/([^/]+)\/SimpleNotificationService-[0-9a-f]{32}\.pem$/.exec(SigningCertURL) ?? [];
   if (host && (host === snsHost(TopicArn) || others.includes(host))) return host;
   throw untrusted(
     `SigningCertURL ${JSON.stringify(SigningCertURL.slice(0, 200))} is not where SNS keeps its certificates; name its host in SNS_CERT_HOSTS if it is yours`,
@@ -103,7 +104,9 @@ function checkCertificate(certificate: X509Certificate, host: string): void {
   }
   const now = Date.now();
   if (now < certificate.validFromDate.getTime() || now > certificate.validToDate.getTime()) {
-    throw untrusted(`its certificate is valid from ${certificate.validFrom} to ${certificate.validTo}, not now`);
+    throw untrusted(
+      `its certificate is valid from ${certificate.validFrom} to ${certificate.validTo}, not now`,
+    );
   }
   const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
   if (asymmetricKeyType !== 'rsa' || (asymmetricKeyDetails?.modulusLength ?? 0) < 2048) {

@@ -1,13 +1,14 @@
 import { type Alert, inWords } from '../alert.ts';
 import { AppError } from '../errors.ts';
 import type { AlertChannel } from './alert.ts';
-import { HttpClient } from './http.ts';
+import { HttpClient, type ObserveCall } from './http.ts';
 
 export interface WebhookOptions {
   /** A secret as a whole: whoever knows it can post. */
   url: URL;
   /** Limit of one attempt in milliseconds; 10,000 unless told. */
   timeoutMs?: number;
+  observe?: ObserveCall | undefined;
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024;
@@ -16,8 +17,8 @@ const MAX_ANSWER_BYTES = 64 * 1024;
  * Alerts as JSON by POST, `text` first: what Slack and those like it show, and all else of the alert after it.
  * Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
  */
-export function webhookAlerts({ url, timeoutMs = 10_000 }: WebhookOptions): AlertChannel {
-  const limits = { timeoutMs, attempts: 1, connections: 2, maxBytes: MAX_ANSWER_BYTES };
+export function webhookAlerts({ url, timeoutMs = 10_000, observe }: WebhookOptions): AlertChannel {
+  const limits = { timeoutMs, attempts: 1, connections: 2, maxBytes: MAX_ANSWER_BYTES, observe };
   const http = new HttpClient({ service: 'alert webhook', ...limits });
   const target = new URL(url);
   target.username = target.password = '';

@@ -1,4 +1,5 @@
 import { AppError, describe } from '../errors.ts';
+import type { ObserveCall } from './http.ts';
 
 /** What every client of AWS is given. What is left out is found as in every AWS SDK program. */
 export interface AwsOptions {
@@ -6,6 +7,8 @@ export interface AwsOptions {
   endpoint?: string | undefined;
   region?: string | undefined;
   credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
+  /** Told of every call when it is over, its attempts together: its last status, or undefined where no answer came. */
+  observe?: ObserveCall | undefined;
 }
 
 /** A call as an IAM policy names it. */
@@ -24,14 +27,28 @@ export interface AwsCall {
 const CONNECT_TIMEOUT_MS = 3_000;
 
 /** Configuration of an SDK client. */
-export function clientConfig({ endpoint, region, credentials }: AwsOptions) {
+export function clientConfig({ endpoint, region, credentials, observe }: AwsOptions) {
   return {
     ...(endpoint && { endpoint }),
     ...(region && { region }),
     ...(credentials && { credentials }),
     maxAttempts: 3,
     requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS },
+    ...(observe && { logger: observingLogger(observe) }),
   };
+}
+
+/** The SDK tells its logger of each call that is over, with the client's name and the answer's metadata. */
+function observingLogger(observe: ObserveCall) {
+  const tell = (entry: unknown) => {
+    const { clientName, metadata } = entry as {
+      clientName?: string;
+      metadata?: { httpStatusCode?: number };
+    };
+    if (clientName) observe({ service: clientName.replace(/Client$/, ''), status: metadata?.httpStatusCode });
+  };
+  const nothing = () => {};
+  return { trace: nothing, debug: nothing, warn: nothing, info: tell, error: tell };
 }
 
 /** SDK clients of one service, one per region, made when first needed. */
@@ -84,7 +101,7 @@ export async function callAws<T>(
 
 const PERMISSION = /AccessDenied|AuthorizationError|UnauthorizedOperation|NotAuthorized|AccessForbidden/;
 const CREDENTIALS =
-  /CredentialsProviderError|TokenProviderError|InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|InvalidSignature|IncompleteSignature|ExpiredToken|RequestExpired|MissingAuthenticationToken|InvalidAccessKeyId|InvalidToken|OptInRequired|InvalidSecurity/;
+  /AuthFailure|CredentialsProviderError|TokenProviderError|InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|InvalidSignature|IncompleteSignature|ExpiredToken|RequestExpired|MissingAuthenticationToken|InvalidAccessKeyId|InvalidToken|OptInRequired|InvalidSecurity/;
 const MISSING = /^(NotFound|ResourceNotFound|QueueDoesNotExist|NonExistentQueue)|NonExistentQueue$/;
 const CONFLICT = /QueueNameExists|QueueAlreadyExists/;
 const THROTTLED =

@@ -4,7 +4,7 @@ import { isNodeName } from '../names.ts';
 import type { ChefAnswer } from './chef-answer.ts';
 import type { JsonObject } from './chef-node.ts';
 import { canonicalPath, parseKey, type SigningVersion, signedHeaders } from './chef-signing.ts';
-import { HttpClient, type HttpRequest } from './http.ts';
+import { HttpClient, type HttpRequest, type ObserveCall } from './http.ts';
 
 export interface ChefOptions {
   /** Base URL, with `/organizations/ORG` where the server has organizations. */
@@ -21,6 +21,7 @@ export interface ChefOptions {
   connections?: number;
   /** The clock that signatures carry. */
   now?: () => Date;
+  observe?: ObserveCall | undefined;
 }
 
 export interface ChefCall {
@@ -57,7 +58,7 @@ export class ChefConnection {
     this.#signing = options.signing ?? '1.3';
     this.#now = options.now ?? (() => new Date());
     const timeoutMs = options.timeoutMs ?? 10_000;
-    const limits = { service: 'Chef server', maxBytes: MAX_ANSWER_BYTES };
+    const limits = { service: 'Chef server', maxBytes: MAX_ANSWER_BYTES, observe: options.observe };
     this.#http = new HttpClient({
       ...limits,
       timeoutMs,

@@ -65,8 +65,8 @@ async function createClient(
   return first;
 }
 
-/** A server without key lists (goiardi, Chef 11) has the one key in the client itself. */
-function savedKeys({ client, clientKeys }: SavedClient): ClientKey[] {
+/** The public keys that a snapshot has. A server without key lists (goiardi, Chef 11) has the one in the client itself. */
+export function savedKeys({ client, clientKeys }: SavedClient): ClientKey[] {
   const { public_key } = parse(client);
   const texts = clientKeys.length > 0 ? clientKeys.map(parse) : [{ name: 'default', public_key }];
   return texts.flatMap(({ name, public_key, expiration_date = NEVER_EXPIRES }) =>

@@ -30,7 +30,11 @@ export interface HttpOptions {
   connections: number;
   /** The largest answer read, in bytes. */
   maxBytes: number;
+  observe?: ObserveCall | undefined;
 }
+
+/** Told of every attempt: the status of its answer, or undefined where none came. */
+export type ObserveCall = (call: { service: string; status: number | undefined }) => void;
 
 /** A wait that the service asks for is taken within a request up to this long; beyond it, it is the caller's to wait. */
 const LONGEST_WAIT_MS = 5_000;
@@ -57,7 +61,10 @@ export class HttpClient {
   /** @throws AppError `unavailable`, with the service's Retry-After where it gave one; `rejected` beyond `maxBytes` */
   async request(request: HttpRequest): Promise<HttpResponse> {
     for (let attempt = 1; ; attempt++) {
-      const failure = await this.#once(request).catch((error: unknown) => this.#unreachable(request, error));
+      const failure = await this.#once(request).catch((error: unknown) => {
+        this.#observe(undefined);
+        return this.#unreachable(request, error);
+      });
       if (!(failure instanceof AppError)) return failure;
       const wait = failure.retryAfterMs ?? backoff(attempt, WAITS);
       const final = failure.code !== 'unavailable' || !request.repeatable;
@@ -80,10 +87,15 @@ export class HttpClient {
       signal: AbortSignal.timeout(this.#options.timeoutMs),
     });
     const text = await response.body.text();
+    this.#observe(response.statusCode);
     if (response.statusCode === 429 || response.statusCode >= 500) {
       return this.#overloaded(request, response, text);
     }
     return { status: response.statusCode, headers: response.headers, text };
+  }
+
+  #observe(status: number | undefined): void {
+    this.#options.observe?.({ service: this.#options.service, status });
   }
 
   #overloaded(request: HttpRequest, response: Dispatcher.ResponseData, text: string): AppError {

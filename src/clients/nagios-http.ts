@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 import { answerDigest, type DigestChallenge, readDigestChallenge } from './digest.ts';
-import { HttpClient, type HttpResponse } from './http.ts';
+import { HttpClient, type HttpResponse, type ObserveCall } from './http.ts';
 import { pageWords } from './nagios-reply.ts';
 
 export interface NagiosHttpOptions {
@@ -11,6 +11,7 @@ export interface NagiosHttpOptions {
   timeoutMs: number;
   connections: number;
   attempts: number;
+  observe?: ObserveCall | undefined;
 }
 
 export interface CgiRequest {
@@ -40,13 +41,14 @@ export class NagiosHttp {
     this.#base.username = '';
     this.#base.password = '';
     if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/';
-    const { timeoutMs, connections, attempts } = options;
+    const { timeoutMs, connections, attempts, observe } = options;
     this.#http = new HttpClient({
       service: 'Nagios',
       timeoutMs,
       connections,
       attempts,
       maxBytes: 20_000_000,
+      observe,
     });
   }
 

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import type { ObserveCall } from './http.ts';
 import { NagiosCommands } from './nagios-commands.ts';
 import { cleanComment } from './nagios-comment.ts';
 import { formatNagiosDate, type NagiosDateFormat, unambiguous } from './nagios-date.ts';
@@ -21,6 +22,7 @@ export interface NagiosOptions {
   timeoutMs?: number | undefined;
   /** Requests at once, 8 unless told. */
   connections?: number | undefined;
+  observe?: ObserveCall | undefined;
 }
 
 export type Scheduled =
@@ -48,8 +50,8 @@ export class NagiosClient {
     this.#options = options;
     this.#timezone = options.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
     const timeoutMs = options.timeoutMs ?? 10_000;
-    const { url, username, password, connections = 8 } = options;
-    const access = { url, username, password };
+    const { url, username, password, observe, connections = 8 } = options;
+    const access = { url, username, password, observe };
     this.#http = new NagiosHttp({ ...access, timeoutMs, connections, attempts: 2 });
     this.#probeHttp = new NagiosHttp({
       ...access,

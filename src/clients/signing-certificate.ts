@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { AppError, describe } from '../errors.ts';
-import { HttpClient } from './http.ts';
+import { HttpClient, type ObserveCall } from './http.ts';
 
 /** SNS waits 15 seconds for our answer: a server that hangs must not use them up. Waiting for a turn counts. */
 const TIMEOUT_MS = 5_000;
@@ -26,18 +26,28 @@ interface Kept<T> {
  * fetch much, for long, or often. No redirect is followed.
  */
 export class SigningCertificates {
-  readonly #http = new HttpClient({
-    service: 'certificate of SNS',
-    timeoutMs: TIMEOUT_MS,
-    attempts: 1,
-    connections: UNDER_WAY,
-    maxBytes: MAX_BYTES,
-  });
+  readonly #http: HttpClient;
   readonly #found = new Map<string, Kept<X509Certificate>>();
   readonly #failed = new Map<string, Kept<unknown>>();
   readonly #asked = new Map<string, Promise<X509Certificate>>();
   readonly #line: (() => void)[] = [];
   #underWay = 0;
+
+  constructor(observe?: ObserveCall) {
+    this.#http = new HttpClient({
+      service: 'certificate of SNS',
+      timeoutMs: TIMEOUT_MS,
+      attempts: 1,
+      connections: UNDER_WAY,
+      maxBytes: MAX_BYTES,
+      observe,
+    });
+  }
+
+  /** How many are kept now. */
+  get size(): number {
+    return this.#found.size;
+  }
 
   /**
    * @throws AppError `unavailable` where it cannot be had now; `rejected` for an answer that is no certificate

@@ -15,6 +15,8 @@ export interface TriggerOptions {
   timeoutMs: number;
   /** Called when a run did not exit 0. */
   onFailure?: (whatHappened: string) => void;
+  /** Called after each run; one that found the command busy is none. */
+  onRun?: (result: 'done' | 'failed' | 'stopped', seconds: number) => void;
 }
 
 export interface TriggerStatus {
@@ -33,6 +35,8 @@ interface LastRun {
 
 const TICK_MS = 500;
 const LEASE_MS = 15_000;
+/** However busy the service is, a run begins this much later than the change that wants it. */
+const LONGEST_WAIT_MS = 600_000;
 /** Between a run that failed and its repetition. */
 const RUN_WAITS = { firstMs: 1_000, longestMs: 300_000 };
 
@@ -43,6 +47,9 @@ const RUN_WAITS = { firstMs: 1_000, longestMs: 300_000 };
  * begins, in one step with noting the clock, only while no job is open; so whoever has a stamp up to that clock has
  * finished before the run began, and the run sees its change. A run that exits 0 removes the stamps up to its clock;
  * later ones stay and ask for another run. Whatever dies in between leaves the stamps, and so the wish for a run.
+ *
+ * Where it is never quiet a run begins all the same after a while, and the argument holds: in one step with noting the
+ * clock, the stamps of all jobs that are open are moved behind it, so that it covers only jobs that have finished.
  */
 export class Trigger {
   readonly #redis: Redis;
@@ -104,7 +111,8 @@ export class Trigger {
   }
 
   async #runIfDue(): Promise<void> {
-    const clock = await this.#run('begin-run', this.#owner, LEASE_MS, this.#options.settleMs, Date.now());
+    const { settleMs } = this.#options;
+    const clock = await this.#run('begin-run', this.#owner, LEASE_MS, settleMs, Date.now(), LONGEST_WAIT_MS);
     if (clock === null) return;
     const renewal = setInterval(() => this.#renew(), LEASE_MS / 3);
     try {
@@ -120,15 +128,6 @@ export class Trigger {
     this.#log.info({ command: command.join(' ') }, 'chef-client run begins');
     const { exitCode, output, busy } = await runCommand(command, timeoutMs, this.#stopping.signal);
     const finishedAt = new Date();
-    const seconds = (finishedAt.getTime() - startedAt.getTime()) / 1000;
-    if (busy)
-      this.#log.warn('an earlier chef-client run of this host is still under way; trying again after it');
-    else if (exitCode === 0) this.#log.info({ exitCode, seconds }, 'chef-client run done');
-    else if (!this.#stopping.signal.aborted) {
-      const end = output.slice(-2_000);
-      this.#log.error({ exitCode, seconds, output: end }, 'chef-client run failed; it is repeated');
-      this.#options.onFailure?.(`${command.join(' ')} exited ${exitCode ?? 'by a signal'}: ${end.trim()}`);
-    }
     const lastRun: LastRun = {
       startedAt: startedAt.toISOString(),
       finishedAt: finishedAt.toISOString(),
@@ -136,7 +135,9 @@ export class Trigger {
       output,
     };
     const failures = Number(await this.#redis.hget(`${this.#options.prefix}:trigger`, 'failures'));
-    const notBefore = finishedAt.getTime() + backoff(busy ? 1 : failures + 1, RUN_WAITS);
+    const waitMs = backoff(busy ? 1 : failures + 1, RUN_WAITS);
+    this.#tell(lastRun, busy, waitMs);
+    const notBefore = finishedAt.getTime() + waitMs;
     await this.#run(
       'end-run',
       this.#owner,
@@ -145,6 +146,27 @@ export class Trigger {
       notBefore,
       busy ? '' : JSON.stringify(lastRun),
     );
+  }
+
+  #tell({ startedAt, finishedAt, exitCode, output }: LastRun, busy: boolean, waitMs: number): void {
+    const seconds = (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000;
+    const failed = this.#stopping.signal.aborted ? 'stopped' : 'failed';
+    if (!busy) this.#options.onRun?.(exitCode === 0 ? 'done' : failed, seconds);
+    if (busy) {
+      this.#log.warn(
+        { inMs: waitMs },
+        'an earlier chef-client run of this host is still under way; trying again after it',
+      );
+    } else if (exitCode === 0) this.#log.info({ exitCode, seconds }, 'chef-client run done');
+    else if (!this.#stopping.signal.aborted) {
+      const end = output.slice(-2_000);
+      this.#log.error(
+        { exitCode, seconds, output: end, inMs: waitMs },
+        'chef-client run failed; it is repeated',
+      );
+      const how = exitCode === null ? 'by a signal' : exitCode;
+      this.#options.onFailure?.(`${this.#options.command.join(' ')} exited ${how}: ${end.trim()}`);
+    }
   }
 
   async #renew(): Promise<void> {

@@ -29,8 +29,8 @@ export interface WorkerDependencies {
   heartbeat: (job: JobRecord) => Promise<void>;
   /** Called when a job ended in failure, or waits for a person from now on. */
   onTrouble: (job: JobRecord, state: 'failed' | 'held', error: JobError) => void;
-  /** Called whenever a job may have been the last that was open. */
-  onSettled: () => void;
+  /** Called whenever a job ended, or waits for a person from now on; it may have been the last that was open. */
+  onSettled: (job: JobRecord, state: JobState) => void;
 }
 
 /** Takes no more jobs and waits for those under way. */
@@ -118,7 +118,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     const result = await store.move(job, ['running'], state, { ...finishedAt, ...(error && { error }) });
     if (!result.moved) return false;
     await dispatcher.dispatch(result.tokens);
-    onSettled();
+    onSettled(job, state);
     return true;
   }
 

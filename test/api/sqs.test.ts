@@ -12,6 +12,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Delivery, Receipt } from '../../src/api/receive.ts';
 import { type Poller, type PollerDependencies, startPoller } from '../../src/api/sqs.ts';
 import { snsGate } from '../../src/api/verify-sns.ts';
+import { SigningCertificates } from '../../src/clients/signing-certificate.ts';
 import { SqsClient } from '../../src/clients/sqs.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { until } from '../parts/process.ts';
@@ -23,6 +24,7 @@ let aws: Aws;
 let sqs: SqsClient;
 let publisher: SnsPublisher;
 let distrust: () => void;
+const certificates = new SigningCertificates();
 let logged: string[] = [];
 let pollers: Poller[] = [];
 const log = pino({ level: 'info' }, { write: line => void logged.push(line) });
@@ -43,6 +45,7 @@ beforeEach(async () => {
 afterAll(async () => {
   await Promise.all(pollers.map(poller => poller.close()));
   sqs?.close();
+  await certificates.close();
   distrust?.();
   await publisher?.stop();
   await aws?.stop();
@@ -116,7 +119,11 @@ function poll(queue: Queue, options: Partial<PollerDependencies> = {}): { poller
   };
   const poller = startPoller([queue.url], {
     sqs,
-    verify: snsGate({ topics: () => new Set([TOPIC]), certificateHosts: [publisher.certHost] }),
+    verify: snsGate({
+      topics: () => new Set([TOPIC]),
+      certificateHosts: [publisher.certHost],
+      certificate: url => certificates.get(url),
+    }),
     ready: async () => {},
     log,
     ...options,

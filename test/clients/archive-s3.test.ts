@@ -1,4 +1,10 @@
-import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Archive, ArchiveEntry } from '../../src/clients/archive.ts';
@@ -204,6 +210,8 @@ describe('retention', () => {
     expect(await listed('a')).toEqual(ids.slice(1, 2));
     expect(await archive.get(ids[3] ?? '')).toBeUndefined();
     expect(await archive.prune(new Date(0))).toBe(0);
+    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
+    expect(Contents).toHaveLength(4);
   });
 });
 

@@ -80,7 +80,7 @@ export function jsonError(type: string, message: string): Answer {
  * Region and service of a request whose signature is right; undefined for any other.
  * Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
-function signedScope(request: IncomingMessage, body: string): string | undefined {
+export function signedScope(request: IncomingMessage, body: string): string | undefined {
   const [, scope = '', names = '', signature] =
     /^AWS4-HMAC-SHA256 Credential=AKIATEST\/(\S+), SignedHeaders=(\S+), Signature=([0-9a-f]{64})$/.exec(
       request.headers.authorization ?? '',

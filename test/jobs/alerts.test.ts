@@ -156,6 +156,15 @@ describe('a channel that is down', () => {
     expect(alerts.counts().channels['test']?.givenUp).toBe(2);
   });
 
+  test('when the service stops gets one attempt more, and no further', async () => {
+    const to = channel(() => new AppError('unavailable', 'away'));
+    const alerts = open([to], { longestWaitMs: 3_600_000 });
+    alerts.raise(held('web-1'));
+    await until('the first attempt', () => alerts.counts().channels['test']?.retried === 1);
+    await alerts.close();
+    expect(alerts.counts().channels['test']).toEqual({ sent: 0, retried: 1, givenUp: 1, waiting: 0 });
+  });
+
   test('does not keep the service from stopping, and gets what waits once more', async () => {
     let down = true;
     const to = channel(() => (down ? new AppError('unavailable', 'away') : undefined));

@@ -139,8 +139,8 @@ describe('a request with a key of its own', () => {
     node,
     ...(instanceId && { instanceId }),
   });
-  const ask = (node: string, key: string, instanceId?: string) =>
-    it.accept(request(node, instanceId), { source: 'api', messageId: `ops:${key}` });
+  const ask = (node: string, key: string, instanceId?: string, publishedAt = at(10)) =>
+    it.accept(request(node, instanceId), { source: 'api', messageId: `ops:${key}`, publishedAt });
 
   test('is the same job again, with or without an instance id', async () => {
     for (const instanceId of [undefined, I]) {
@@ -153,8 +153,9 @@ describe('a request with a key of its own', () => {
 
   test('is the same job even after an ensure', async () => {
     const { jobId } = await ask('web-1', 'k', I);
-    await it.accept(says('ensure', 'web-1', I), { publishedAt: at(4e9) });
-    expect(await ask('web-1', 'k', I)).toMatchObject({ jobId, outcome: 'duplicate' });
+    await it.accept(says('ensure', 'web-1', I), { publishedAt: at(20) });
+    expect(await ask('web-1', 'k', I, at(30))).toMatchObject({ jobId, outcome: 'duplicate' });
+    expect(await ask('web-1', 'another key', I, at(30))).toMatchObject({ outcome: 'accepted' });
   });
 
   test('cannot be another request, and nothing is queued for it', async () => {

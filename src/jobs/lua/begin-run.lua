@@ -1,16 +1,38 @@
 -- Begins a chef-client run where one is due and none is under way.
--- ARGV: owner, lease in ms, settle in ms, now in ms
+-- ARGV: owner, lease in ms, settle in ms, now in ms, longest wait for open jobs and for quiet in ms (without end if absent)
 -- Returns the clock up to which the run covers, or nothing
-local due = redis.call('ZCARD', P .. 'trigger:uncovered') > 0
-if not due or redis.call('EXISTS', P .. 'trigger:lease') == 1 then return nil end
-for _, kind in ipairs({ 'delete', 'ensure', 'downtime' }) do
-  for _, state in ipairs({ 'queued', 'running', 'retrying' }) do
-    if redis.call('ZCARD', P .. 'list:' .. kind .. ':' .. state) > 0 then return nil end
+local T, U = P .. 'trigger', P .. 'trigger:uncovered'
+if redis.call('ZCARD', U) == 0 or redis.call('EXISTS', P .. 'trigger:lease') == 1 then return nil end
+local now, settle, longest = tonumber(ARGV[4]), tonumber(ARGV[3]), ARGV[5] and tonumber(ARGV[5]) or math.huge
+local clock, changedAt, notBefore, since, cut, cutAt =
+  unpack(redis.call('HMGET', T, 'clock', 'changedAt', 'notBefore', 'since', 'cut', 'cutAt'))
+if now < tonumber(notBefore or 0) then return nil end
+
+local function any_open()
+  for _, kind in ipairs({ 'delete', 'ensure', 'downtime' }) do
+    for _, state in ipairs({ 'queued', 'running', 'retrying' }) do
+      if redis.call('ZCARD', P .. 'list:' .. kind .. ':' .. state) > 0 then return true end
+    end
   end
+  return false
 end
-local now = tonumber(ARGV[4])
-local clock, changedAt, notBefore = unpack(redis.call('HMGET', P .. 'trigger', 'clock', 'changedAt', 'notBefore'))
-if now < tonumber(changedAt) + tonumber(ARGV[3]) or now < tonumber(notBefore or 0) then return nil end
+
+local covers = clock
+if any_open() or now < tonumber(changedAt) + settle then
+  if now < tonumber(since) + longest then return nil end
+  -- Too long without quiet: a cut is made, and after the quiet time a run covers what lies before it. Jobs that are
+  -- open at the cut are moved behind it, since they may still change something.
+  if not cut then
+    for _, id in ipairs(redis.call('ZRANGE', U, 0, -1)) do
+      if open(redis.call('HGET', P .. 'job:' .. id, 'state')) then redis.call('ZADD', U, clock + 1, id) end
+    end
+    cut, cutAt = clock, now
+    redis.call('HSET', T, 'clock', clock + 1, 'cut', cut, 'cutAt', cutAt)
+  end
+  if now < tonumber(cutAt) + settle then return nil end
+  covers = cut
+end
+redis.call('HDEL', T, 'cut', 'cutAt')
 redis.call('SET', P .. 'trigger:lease', ARGV[1], 'PX', ARGV[2])
-redis.call('HSET', P .. 'trigger', 'startedAt', now)
-return clock
+redis.call('HSET', T, 'startedAt', now)
+return covers

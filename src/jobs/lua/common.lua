@@ -83,7 +83,7 @@ end
 -- Back into the lines, behind all that was accepted until now.
 local function reopen(id, tokens)
   redis.call('HDEL', P .. 'job:' .. id, 'error', 'finishedAt', 'discarded')
-  redis.call('HSET', P .. 'job:' .. id, 'attempts', 0)
+  redis.call('HSET', P .. 'job:' .. id, 'attempts', 0, 'openedAt', redis.call('TIME')[1] * 1000)
   set_state(id, 'queued')
   undo_deaths(id)
   join_lines(id, redis.call('INCR', P .. 'seq'))

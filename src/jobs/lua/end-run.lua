@@ -3,11 +3,12 @@
 -- Returns 1, or 0 where the lease was lost meanwhile
 if redis.call('GET', P .. 'trigger:lease') ~= ARGV[1] then return 0 end
 redis.call('DEL', P .. 'trigger:lease')
+local startedAt = redis.call('HGET', P .. 'trigger', 'startedAt')
 redis.call('HDEL', P .. 'trigger', 'startedAt')
 if ARGV[5] ~= '' then redis.call('HSET', P .. 'trigger', 'lastRun', ARGV[5]) end
 if ARGV[3] == '0' then
   redis.call('ZREMRANGEBYSCORE', P .. 'trigger:uncovered', '-inf', ARGV[2])
-  redis.call('HSET', P .. 'trigger', 'failures', 0, 'notBefore', 0)
+  redis.call('HSET', P .. 'trigger', 'failures', 0, 'notBefore', 0, 'since', startedAt)
 else
   if ARGV[5] ~= '' then redis.call('HINCRBY', P .. 'trigger', 'failures', 1) end
   redis.call('HSET', P .. 'trigger', 'notBefore', ARGV[4])

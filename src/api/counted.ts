@@ -1,0 +1,38 @@
+import { AppError } from '../errors.ts';
+import type { News } from '../event.ts';
+import type { Metrics } from '../metrics.ts';
+import { decide } from '../policy.ts';
+import type { Receive } from './receive.ts';
+import type { VerifySns } from './verify-sns.ts';
+
+type Instruments = Pick<Metrics, 'events' | 'lag'>;
+
+/** The same hallway; all that goes through it is counted. */
+export function countedReceive(receive: Receive, { events, lag }: Instruments): Receive {
+  return async delivery => {
+    const { source, event, publishedAt } = delivery;
+    const kind = event ? decide(event) : 'ignore';
+    try {
+      const receipt = await receive(delivery);
+      events.inc({ source, kind, outcome: receipt.outcome });
+      lag.observe({ source }, Math.max(0, (Date.now() - publishedAt.getTime()) / 1000));
+      return receipt;
+    } catch (error) {
+      events.inc({ source, kind, outcome: 'not_taken' });
+      throw error;
+    }
+  };
+}
+
+/** The same gate; what does not pass it is counted, and what passes is counted by the hallway. */
+export function countedVerify(verify: VerifySns, source: News['source'], { events }: Instruments): VerifySns {
+  return async body => {
+    try {
+      return await verify(body);
+    } catch (error) {
+      const later = error instanceof AppError && error.code === 'unavailable';
+      events.inc({ source, kind: 'unknown', outcome: later ? 'not_taken' : 'refused' });
+      throw error;
+    }
+  };
+}
