@@ -45,9 +45,16 @@ export interface Job {
   requestedBy?: string;
   /** Who let it go on after it was held. */
   approvedBy?: string;
+  /** What it was held for when somebody let it go on; nothing else is let pass. */
+  approvedFor?: string[];
   receivedAt: string;
   finishedAt: string | null;
   attempts: number;
   steps: StepRecord[];
   error?: { code: ErrorCode | 'internal' | 'discarded'; message: string };
+}
+
+/** Whether a person let the job go on in spite of this. */
+export function isApproved({ approvedFor }: Pick<Job, 'approvedFor'>, code: ErrorCode): boolean {
+  return approvedFor?.includes(code) ?? false;
 }

@@ -17,12 +17,12 @@ type Move = Parameters<JobStore['move']>;
 interface Decision {
   from: JobState;
   to: JobState;
-  change: (caller: string) => NonNullable<Move[3]>;
+  change: (caller: string, job: JobRecord) => NonNullable<Move[3]>;
 }
 
 const DECISIONS = {
   retry: { from: 'failed', to: 'queued', change: () => ({}) },
-  approve: { from: 'held', to: 'queued', change: caller => ({ approvedBy: caller }) },
+  approve: { from: 'held', to: 'queued', change: approval },
   discard: {
     from: 'held',
     to: 'failed',
@@ -35,11 +35,17 @@ const DECISIONS = {
 } satisfies Record<string, Decision>;
 type DecisionName = keyof typeof DECISIONS;
 
+/** Lets a job pass what it is held for, and what it was let pass before. */
+function approval(caller: string, { approvedFor = [], error }: JobRecord): NonNullable<Move[3]> {
+  return { approvedBy: caller, approvedFor: [...approvedFor, ...(error ? [error.code] : [])] };
+}
+
 /** What became of the news, and what a person decides about it: `/jobs`, `/trigger`. */
 export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies): Router {
-  async function decide(name: DecisionName, id: string, caller: string) {
+  async function decide(name: DecisionName, job: JobRecord, caller: string) {
     const { from, to, change }: Decision = DECISIONS[name];
-    const result = await store.move({ id }, [from], to, change(caller));
+    // In the run that was looked at: what it is held for by then is what was decided about.
+    const result = await store.move(job, [from], to, change(caller, job));
     if (result.moved) await dispatcher.dispatch(result.tokens);
     return { ...result, from };
   }
@@ -47,7 +53,7 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
   async function decideOne(name: DecisionName, request: Request<{ id: string }>): Promise<JobRecord> {
     const { id } = request.params;
     const caller = request.caller ?? '';
-    const result = await decide(name, id, caller);
+    const result = await decide(name, await find(id), caller);
     if (!result.moved && result.state) {
       throw new AppError(
         'conflict',
@@ -65,7 +71,7 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
     let count = 0;
     for (let cursor: string | null | undefined; cursor !== null; ) {
       const page = await store.list({ ...filter, state: DECISIONS[name].from, limit: 500, cursor });
-      const results = await Promise.all(page.jobs.map(job => decide(name, job.id, caller)));
+      const results = await Promise.all(page.jobs.map(job => decide(name, job, caller)));
       count += results.filter(result => result.moved).length;
       cursor = page.next;
     }

@@ -30,6 +30,11 @@ export class Hand {
     this.#heartbeat.unref();
   }
 
+  /** How many are held. */
+  get size(): number {
+    return this.#held.size;
+  }
+
   hold(receipt: string): void {
     this.#held.add(receipt);
   }

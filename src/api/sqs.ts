@@ -18,6 +18,11 @@ export interface PollerDependencies {
   /** Whether Redis can take events: cheap, bounded in time, and fails where it cannot. */
   ready: () => Promise<void>;
   log: Logger;
+  /**
+   * Whether messages are only looked at: each is hidden from others while this poller runs, and given back when it
+   * closes, so that none is received so often that its queue gives it up.
+   */
+  keep?: boolean;
   /** How long closing waits for what is in hand, in milliseconds; 5 seconds unless told. */
   closeLimitMs?: number;
 }
@@ -33,6 +38,9 @@ export interface Poller {
 const IN_HAND = 40;
 /** What SQS takes where nobody said anything else. */
 const DEFAULT_VISIBILITY_SECONDS = 30;
+/** Messages of one queue that are kept at most; nothing else reaches that number. */
+const MOST_KEPT = 1_000;
+const MOST_KEPT_PAUSE_MS = 1_000;
 /** So many messages that failed, and none that did not, are no fault of theirs: then one at a time is tried. */
 const SUSPICIOUS = 3;
 const TRIAL_WAITS = { firstMs: 500, longestMs: 30_000 };
@@ -42,7 +50,7 @@ const TRIAL_WAITS = { firstMs: 500, longestMs: 30_000 };
  * understood or believed is left where it is, and the queue's redrive policy takes it to the dead-letter queue.
  */
 export function startPoller(queues: readonly string[], dependencies: PollerDependencies): Poller {
-  const { sqs, verify, receive, ready, closeLimitMs = 5_000 } = dependencies;
+  const { sqs, verify, receive, ready, keep = false, closeLimitMs = 5_000 } = dependencies;
   const stopping = new AbortController();
   const { signal } = stopping;
   const polled = new Map<string, Promise<void>>();
@@ -77,6 +85,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
     while (!signal.aborted) {
       while (underWay.size > IN_HAND - BATCH) await Promise.race(underWay);
       await outage;
+      while (hand.size >= MOST_KEPT && !signal.aborted) await pause(MOST_KEPT_PAUSE_MS, signal);
       const suspicious = failing.size >= SUSPICIOUS;
       if (suspicious) await delay(backoff(++trials, TRIAL_WAITS), undefined, { signal }).catch(() => {});
       const received = await keepTrying(() => sqs.receive(queueUrl, suspicious ? 1 : BATCH, signal), trying);
@@ -93,7 +102,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
     const about = log.child({ sqsMessageId: message.id, receiveCount: message.receiveCount });
     const fate = await settle(message, about);
     // What is given back stays held until the poller closes, which follows at once.
-    if (fate === 'give back') return;
+    if (keep || fate === 'give back') return;
     if (fate === 'delete') await hand.delete(message.receipt);
     hand.letGo(message.receipt);
   }

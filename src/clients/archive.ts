@@ -2,7 +2,7 @@
  * JSON text exactly as the Chef server sent it. It is kept and handed back as text and never parsed and written
  * again: that would round numbers beyond 2^53, turn `1.0` into `1`, and reorder keys that look like numbers.
  */
-export type ChefJson = string;
+type ChefJson = string;
 
 /** What is saved of a node and its client before either is deleted. */
 export interface ArchiveEntry {

@@ -101,7 +101,7 @@ export class NagiosClient {
         ? services
         : await this.#commands.send('scheduleHostDowntime', host, { ...fields, childoptions: '0' });
     if (sent === 'submitted') return { outcome: 'submitted', submittedAt: new Date(), start, end };
-    if (!(await this.#knowsHost(host))) return { outcome: 'unknown-host' };
+    if (!(await this.knowsHost(host))) return { outcome: 'unknown-host' };
     throw new AppError(
       'permission',
       `Nagios does not let user ${this.#http.username ?? '(none)'} schedule downtime for ${host}: add it to authorized_for_all_host_commands and authorized_for_all_service_commands in cgi.cfg`,
@@ -171,7 +171,8 @@ export class NagiosClient {
     await Promise.all([this.#http.close(), this.#probeHttp.close()]);
   }
 
-  async #knowsHost(host: string): Promise<boolean> {
+  /** Whether Nagios shows us a host of this name. */
+  async knowsHost(host: string): Promise<boolean> {
     const json = await this.#json(this.#http, 'objectjson.cgi', { query: 'host', hostname: host });
     const result = isRecord(json['result']) ? json['result'] : {};
     return !/could not be found/i.test(String(result['message'] ?? ''));

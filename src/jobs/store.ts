@@ -20,6 +20,18 @@ export interface Facts {
   /** Whether the Chef server had the node when it was looked for. */
   inChef?: boolean;
   fqdn?: string;
+  /** The instance that the node was when it was found. */
+  instance?: string;
+  /** AWS region that the node says it is in. */
+  region?: string;
+  /** When EC2 was first asked and did not answer, in milliseconds since 1970. */
+  ec2AwaySince?: number | undefined;
+  /** When EC2 first said that the instance lives, in milliseconds since 1970. */
+  ec2AliveSince?: number | undefined;
+  /** When it was seen that node and client are gone, in milliseconds since 1970. */
+  goneAt?: number;
+  /** How often the node came back after that and was removed again. */
+  returns?: number;
   downtime?: AskedDowntime | undefined;
   archive?: string;
   /** What a restore found missing in Chef. */
@@ -67,6 +79,7 @@ interface Change {
   finishedAt?: string;
   /** Who said that a held job shall go on all the same. */
   approvedBy?: string;
+  approvedFor?: string[];
   /** A person decided that nothing shall be done; news of the same death does not change that. */
   discarded?: boolean;
 }
@@ -172,6 +185,7 @@ export class JobStore {
       error: change.error === null ? '' : change.error && JSON.stringify(change.error),
       finishedAt: change.finishedAt,
       approvedBy: change.approvedBy,
+      approvedFor: change.approvedFor && JSON.stringify(change.approvedFor),
       discarded: change.discarded ? '1' : undefined,
     });
     const reply = (await this.#run('move', job.id, job.run ?? '', from.join(','), to, ...patch)) as [
@@ -282,6 +296,7 @@ function toRecord(id: string, hash: Record<string, string>): JobRecord | undefin
     seq: Number(hash['seq']),
     publishedAt: new Date(Number(hash['publishedAt'])),
     ...(hash['approvedBy'] && { approvedBy: hash['approvedBy'] }),
+    ...(hash['approvedFor'] && { approvedFor: JSON.parse(hash['approvedFor']) as string[] }),
     ...(hash['lifecycle'] && { lifecycle: JSON.parse(hash['lifecycle']) as LifecycleAction }),
     facts: JSON.parse(hash['facts'] ?? '{}'),
   };

@@ -99,7 +99,7 @@ export async function withoutNagios(
 }
 
 /** Names under which Nagios may know the node, the likeliest first. */
-function hostNames({ event, node, facts }: JobRecord): string[] {
+export function hostNames({ event, node, facts }: JobRecord): string[] {
   const named = 'nagiosHost' in event ? event.nagiosHost : undefined;
   if (named) return [named];
   const names = [node, facts.fqdn].filter(name => typeof name === 'string');

@@ -88,9 +88,20 @@ async function nodesOf(
 async function found(
   node: ChefNode,
   context: StepContext,
-  { attribute }: FindDependencies,
+  { attribute, instanceAttribute }: FindDependencies,
 ): Promise<StepResult> {
-  const fqdn = attribute(node, 'fqdn');
-  await context.remember({ inChef: true, ...(typeof fqdn === 'string' && { fqdn }) });
+  const word = (path: string) => {
+    const value = attribute(node, path);
+    return typeof value === 'string' ? value : undefined;
+  };
+  const fqdn = word('fqdn');
+  const instance = word(instanceAttribute);
+  const region = word('ec2.region');
+  await context.remember({
+    inChef: true,
+    ...(fqdn && { fqdn }),
+    ...(instance && { instance }),
+    ...(region && { region }),
+  });
   return { state: 'done', note: `Chef node ${node.name}` };
 }

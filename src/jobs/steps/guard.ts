@@ -1,8 +1,10 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { checkDeath, checkProtected } from '../../guard.ts';
+import { isApproved } from '../../job.ts';
 import type { Step } from '../run.ts';
 import type { JobRecord } from '../store.ts';
+import { checkInstance, type InstanceDependencies } from './instance.ts';
 
 /** How the words of a node are read. */
 export interface NodeReading {
@@ -12,7 +14,7 @@ export interface NodeReading {
   instanceAttribute: string;
 }
 
-export interface GuardDependencies {
+export interface GuardDependencies extends InstanceDependencies {
   chef: ChefClient;
   protectedNodes: readonly string[];
   /** Takes a deletion out of the budget. @throws AppError `over-budget` */
@@ -20,24 +22,34 @@ export interface GuardDependencies {
 }
 
 /** Whether this node may be deleted at all, and now; before anything is done to it, its downtime included. */
-export function guardStep({ chef, protectedNodes, spend }: GuardDependencies): Step {
-  return async job => {
+export function guardStep(dependencies: GuardDependencies): Step {
+  const { chef, protectedNodes, spend } = dependencies;
+  return async (job, context) => {
     if (!job.node) return { state: 'skipped', note: 'no node' };
-    if (job.approvedBy) return { state: 'done', note: `approved by ${job.approvedBy}` };
     const nothingLeft = !job.facts.inChef && !(await chef.getClient(job.node));
     if (nothingLeft) return { state: 'done', note: 'there is nothing to delete' };
-    checkProtected(job.node, protectedNodes);
-    await spend(job.id);
-    return { state: 'done' };
+    if (!isApproved(job, 'contradiction')) checkProtected(job.node, protectedNodes);
+    const said = await checkInstance(job, context, dependencies);
+    if (!isApproved(job, 'over-budget')) await spend(job.id);
+    const approved = job.approvedFor && `approved by ${job.approvedBy}: ${job.approvedFor.join(', ')}`;
+    const note = [approved, said].filter(Boolean).join('; ');
+    return { state: 'done', ...(note && { note }) };
   };
 }
 
 /** Whether the node is the one whose death the job is about; a person who approved the job has looked. */
 export function checkNode(job: JobRecord, node: ChefNode, reading: NodeReading): void {
-  if (job.approvedBy) return;
+  if (isApproved(job, 'contradiction')) return;
   const { attribute, ohaiTime, instanceAttribute } = reading;
+  const { instance, goneAt } = job.facts;
   checkDeath(
-    { node: node.name, instanceId: job.instanceId, publishedAt: job.publishedAt },
+    {
+      node: node.name,
+      instanceId: job.instanceId,
+      publishedAt: job.publishedAt,
+      foundInstance: instance,
+      goneAt: goneAt === undefined ? undefined : new Date(goneAt),
+    },
     { instanceId: attribute(node, instanceAttribute), ohaiTime: ohaiTime(node) },
     instanceAttribute,
   );

@@ -1,8 +1,9 @@
 import type { Ec2Client } from '../../clients/ec2.ts';
 import { AppError, describe } from '../../errors.ts';
 import { checkEnded } from '../../guard.ts';
+import { isApproved } from '../../job.ts';
 import type { StepContext } from '../run.ts';
-import { isApproved, type JobRecord } from '../store.ts';
+import type { JobRecord } from '../store.ts';
 
 export interface InstanceDependencies {
   /** undefined where EC2 is not to be asked. */
@@ -29,16 +30,20 @@ export async function checkInstance(
   { ec2, ec2PatienceMs = PATIENCE_MS }: InstanceDependencies,
 ): Promise<string | undefined> {
   const { instanceId, facts } = job;
-  if (!ec2 || instanceId === null || job.lifecycle || isApproved(job, 'unverified')) return undefined;
+  if (!ec2 || instanceId === null || job.lifecycle) return undefined;
+  if (isApproved(job, 'unverified') || isApproved(job, 'contradiction')) return undefined;
   const state = await ec2.instanceState(instanceId, facts.region).catch(async (error: unknown) => {
-    const since = await sinceFirst(job, context, 'ec2AwaySince');
-    if (!(error instanceof AppError && isPassing(error)) || Date.now() - since < ec2PatienceMs) throw error;
-    throw new AppError('unverified', `whether instance ${instanceId} ended is not known: ${describe(error)}`, {
-      cause: error,
-    });
+    if (!(error instanceof AppError && isPassing(error))) throw error;
+    if (Date.now() - (await sinceFirst(job, context, 'ec2AwaySince')) < ec2PatienceMs) throw error;
+    throw new AppError(
+      'unverified',
+      `whether instance ${instanceId} ended is not known: ${describe(error)}`,
+      {
+        cause: error,
+      },
+    );
   });
   if (facts.ec2AwaySince !== undefined) await context.remember({ ec2AwaySince: undefined });
-  if (isApproved(job, 'contradiction')) return state;
   try {
     checkEnded(instanceId, state);
   } catch (error) {

@@ -3,8 +3,9 @@ import { AppError } from '../../errors.ts';
 import type { Step, StepContext } from '../run.ts';
 import type { JobRecord } from '../store.ts';
 import { checkNode, type NodeReading } from './guard.ts';
+import { checkInstance, type InstanceDependencies } from './instance.ts';
 
-export interface RemoveDependencies extends NodeReading {
+export interface RemoveDependencies extends NodeReading, InstanceDependencies {
   chef: ChefClient;
   /** Notes that Chef is about to change or has changed, so that chef-client runs after it. */
   stamp: (jobId: string) => Promise<void>;
@@ -63,6 +64,7 @@ async function remove(
   dependencies: RemoveDependencies,
 ): Promise<'deleted' | 'absent'> {
   const { chef, stamp } = dependencies;
+  await checkInstance(job, context, dependencies);
   const node = await chef.getNode(name);
   if (node) {
     checkNode(job, node, dependencies);

@@ -1,5 +1,6 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import { AppError } from '../../errors.ts';
+import { isApproved } from '../../job.ts';
 import { isInstanceId } from '../../names.ts';
 import type { Step } from '../run.ts';
 import type { JobRecord } from '../store.ts';
@@ -15,7 +16,7 @@ export function findLostStep(dependencies: LostDependencies): Step {
   return async (job, context) => {
     const name = nodeOf(job);
     // A person who approved the job has looked at what it contradicts.
-    const instanceId = job.approvedBy ? null : job.instanceId;
+    const instanceId = isApproved(job, 'contradiction') ? null : job.instanceId;
     const [node, client] = await Promise.all([chef.getNode(name), chef.getClient(name)]);
     const instance = node && attribute(node, instanceAttribute);
     if (isInstanceId(instance)) {

@@ -2,6 +2,7 @@ import type { Archive, ArchiveRecord } from '../../clients/archive.ts';
 import type { ChefClient } from '../../clients/chef.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
+import { isApproved } from '../../job.ts';
 import type { Step, StepContext, StepResult } from '../run.ts';
 import type { JobRecord } from '../store.ts';
 import { nodeOf, wish } from './restore-find.ts';
@@ -24,7 +25,7 @@ export function recreateClientStep({ chef, archive, stamp }: RestoreDependencies
     const record = from?.client === undefined ? undefined : await read(archive, from.client);
     const saved = record && savedClient(record);
     if (!lost.client) {
-      if (saved && !job.approvedBy) await checkKey(chef, name, saved);
+      if (saved && !isApproved(job, 'contradiction')) await checkKey(chef, name, saved);
       return { state: 'skipped', note: `client ${name} is there already` };
     }
     if (!record || !saved) {

@@ -51,6 +51,12 @@ describe('a node is restored from', () => {
     expect(await choose()).toEqual([node, client]);
   });
 
+  test('the newest archive that has it, also where an older one has its client as well', async () => {
+    const whole = await save({ node: ONE, client: true });
+    const newer = await save({ node: ONE });
+    expect(await choose()).toEqual([newer, whole]);
+  });
+
   test('the archives of the instance that asks, whatever is newer', async () => {
     const of = await save({ node: ONE, client: true });
     await save({ node: TWO, client: true });

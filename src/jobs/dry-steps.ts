@@ -1,0 +1,86 @@
+import type { ChefClient } from '../clients/chef.ts';
+import type { LifecycleResult } from '../clients/autoscaling.ts';
+import type { Step, Steps } from './run.ts';
+import { type DowntimeDependencies, hostNames, withoutNagios } from './steps/downtime.ts';
+import { nodeOf } from './steps/restore-find.ts';
+import type { JobRecord } from './store.ts';
+
+export interface DryDependencies extends DowntimeDependencies {
+  chef: ChefClient;
+  stamp: (jobId: string) => Promise<void>;
+  lifecycleResult: LifecycleResult;
+}
+
+/** What the step would do to the job's node now; undefined where it would find nothing to do. */
+type Plan = (node: string, job: JobRecord) => Promise<string | undefined> | string | undefined;
+
+/**
+ * What each step of a plan does in a dry run: those that only look do so, and all others tell what they would do. It
+ * needs clients that refuse changes (see dry-run.ts) only against what is forgotten here.
+ */
+export function drySteps(real: Steps, dependencies: DryDependencies): Steps {
+  const { chef, stamp, lifecycleResult } = dependencies;
+  return {
+    find: real.find,
+    guard: real.guard,
+    alert: real.alert,
+    downtime: downtime(dependencies),
+    archive: would(async node => {
+      const snapshot = await chef.snapshot(node);
+      const found = [snapshot.node && 'node', snapshot.client && 'client'].filter(Boolean);
+      return found.length > 0 ? `save Chef ${found.join(' and ')} ${node} in the archive` : undefined;
+    }),
+    'delete-client': would(async (node, job) => {
+      if (!(await chef.getClient(node))) return undefined;
+      await stamp(job.id);
+      return `delete Chef client ${node}`;
+    }),
+    'delete-node': would(async (node, job) => {
+      if (!(await chef.getNode(node))) return undefined;
+      await stamp(job.id);
+      return `delete Chef node ${node}`;
+    }),
+    verify: would(node => `see that Chef has neither node nor client ${node}`),
+    'complete-lifecycle': would((_, { lifecycle }) =>
+      lifecycle ? `answer ${lifecycleResult} to hook ${lifecycle.hook} of ${lifecycle.group}` : undefined,
+    ),
+    'confirm-downtime': would(node => `see that the downtime of ${node} stands`),
+    'recreate-client': would((_, job) => {
+      const { lost, from } = job.facts;
+      if (!lost?.client || from?.client === undefined) return undefined;
+      return `make Chef client ${nodeOf(job)} with the keys of archive ${from.client}`;
+    }),
+    'recreate-node': would((_, job) => {
+      const { lost, from } = job.facts;
+      if (!lost?.node) return lost?.client ? `let client ${nodeOf(job)} save its node` : undefined;
+      const source = from?.node === undefined ? 'as the request says' : `as in archive ${from.node}`;
+      return `make Chef node ${nodeOf(job)} ${source}`;
+    }),
+    'cancel-downtime': would((node, { facts }) =>
+      facts.lost?.node || facts.lost?.client
+        ? `cancel the downtimes that deletions of ${node} set`
+        : undefined,
+    ),
+  };
+}
+
+function would(plan: Plan): Step {
+  return async job => {
+    const what = job.node === null ? undefined : await plan(job.node, job);
+    return { state: 'skipped', note: what === undefined ? 'would do nothing' : `would ${what}` };
+  };
+}
+
+function downtime({ nagios, required }: DowntimeDependencies): Step {
+  return async job => {
+    if (!nagios) return { state: 'skipped', note: 'NAGIOS_URL is not set' };
+    const hosts = hostNames(job);
+    return withoutNagios(required, job, async () => {
+      for (const host of hosts) {
+        if (!(await nagios.knowsHost(host))) continue;
+        return { state: 'skipped', note: `would ask Nagios for a downtime of ${host} and its services` };
+      }
+      return { state: 'skipped', note: `would do nothing: Nagios has no host ${hosts.join(' or ')}` };
+    });
+  };
+}

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Service } from '../../src/service.ts';
+import { type ApiClient, apiClient } from '../parts/api-client.ts';
+import { keyPair, registerNode } from '../parts/chef-server.ts';
+import { until } from '../parts/process.ts';
+import { startTestService } from '../parts/service.ts';
+import { instanceId, startWorld, type World } from '../parts/world.ts';
+import { makeHost } from './host.ts';
+import { type MetadataService, roleCredentials, startMetadata } from './metadata.ts';
+
+const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:chef-client-deregistration-queue-hosts';
+
+let world: World;
+let service: Service;
+let api: ApiClient;
+let metadata: MetadataService;
+
+beforeAll(async () => {
+  world = await startWorld({ hosts: ['mortal', 'robbed'], queueId: 'hosts' });
+  service = await startTestService({ ...world.env, PROVISION: 'true', NODE_SIGNATURES: 'required' });
+  api = apiClient(service.url);
+  metadata = await startMetadata({
+    'instance-id': instanceId(1),
+    'iam/security-credentials/': 'hosts',
+    'iam/security-credentials/hosts': roleCredentials({ id: 'ASIA1', secret: 'secret', token: 'token==' }),
+  });
+});
+
+afterAll(async () => {
+  await metadata?.stop();
+  await service?.close('end of the tests');
+  await world?.stop();
+});
+
+/** A host that powers off, once there is a topic. */
+async function powerOff(node: string, key: string): Promise<void> {
+  const settings = {
+    TOPIC_ARN: TOPIC,
+    SNS_ENDPOINT: world.aws?.url ?? '',
+    METADATA_ENDPOINT: metadata.url,
+  };
+  const host = makeHost({ key, node, settings });
+  host.systemdJobs('poweroff.target start');
+  await until('the topic to take the message', async () =>
+    (await host.run(['stop'])).stderr.includes('published delete'),
+  );
+}
+
+function jobOf(node: string, state: string) {
+  return until(`the job of ${node} to be ${state}`, async () => {
+    const { jobs } = await api.jobs({ node });
+    return jobs.find(job => job.state === state);
+  });
+}
+
+test('a host that powers off is believed by its signature, and removed', async () => {
+  const { privateKey } = await registerNode(world.chef, {
+    name: 'mortal',
+    instanceId: instanceId(1),
+    ownKey: true,
+  });
+  await powerOff('mortal', privateKey);
+  expect(await jobOf('mortal', 'done')).toMatchObject({ kind: 'delete', instanceId: instanceId(1) });
+  expect(await world.chef.chef.getNode('mortal')).toBeUndefined();
+  expect(await world.chef.chef.getClient('mortal')).toBeUndefined();
+});
+
+test('a message that is signed with another host’s key removes nothing', async () => {
+  await registerNode(world.chef, { name: 'robbed', instanceId: instanceId(1), ownKey: true });
+  await powerOff('robbed', keyPair().privateKey);
+  const job = await jobOf('robbed', 'held');
+  expect(job.error?.message).toContain('none of the keys');
+  expect(await world.chef.chef.getNode('robbed')).toBeDefined();
+});

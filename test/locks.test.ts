@@ -1,0 +1,81 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { apiClient } from './parts/api-client.ts';
+import { type ChefServer, registerNode, startChefServer } from './parts/chef-server.ts';
+import { type HttpProxy, startHttpProxy } from './parts/http-proxy.ts';
+import { until } from './parts/process.ts';
+import { type RedisServer, startRedis } from './parts/redis.ts';
+import { type ServiceProcess, startServiceProcess, testEnvironment } from './parts/service.ts';
+
+let redis: RedisServer;
+let chef: ChefServer;
+const open: { stop: () => Promise<void> }[] = [];
+
+beforeAll(async () => {
+  [redis, chef] = await Promise.all([startRedis(), startChefServer()]);
+});
+afterEach(async () => {
+  for (const last of open.splice(0).reverse()) await last.stop();
+});
+afterAll(async () => {
+  await Promise.all([redis?.stop(), chef?.stop()]);
+});
+
+function environment(): NodeJS.ProcessEnv {
+  return testEnvironment({
+    LOG_LEVEL: 'info',
+    REDIS_URL: redis.url,
+    CHEF_SERVER_URL: chef.url,
+    CHEF_CLIENT_NAME: chef.adminName,
+    CHEF_CLIENT_KEY: chef.adminKey,
+    MAX_DELETES: '1000',
+  });
+}
+
+async function startIt(env: NodeJS.ProcessEnv): Promise<ServiceProcess> {
+  const service = await startServiceProcess(env);
+  open.push(service);
+  return service;
+}
+
+/** A worker whose way to the Chef server is watched. */
+async function startWatched(env: NodeJS.ProcessEnv): Promise<{ worker: ServiceProcess; proxy: HttpProxy }> {
+  const proxy = await startHttpProxy(chef.url);
+  open.push(proxy);
+  return { worker: await startIt({ ...env, ROLES: 'worker', CHEF_SERVER_URL: proxy.url }), proxy };
+}
+
+const deletions = (proxy: HttpProxy) => proxy.requests.filter(({ method }) => method === 'DELETE');
+
+test.each([
+  ['before it asks for the node', undefined],
+  ['when it has heard that the node is there', 200],
+])(
+  'a worker that is stopped %s, and goes on after another took its job over, deletes nothing',
+  async (_, status) => {
+    const env = environment();
+    const node = `stopped-${status}`;
+    await registerNode(chef, { name: node });
+    const api = apiClient((await startIt({ ...env, ROLES: 'api' })).url);
+    const stopped = await startWatched(env);
+    stopped.proxy.watch = async request => {
+      const archived = async () =>
+        (await api.jobs()).some(job => job.steps.some(step => step.name === 'archive'));
+      if (request.path === `/nodes/${node}` && request.status === status && (await archived()))
+        stopped.worker.child.kill('SIGSTOP');
+    };
+    const id = await api.event({ kind: 'delete', node });
+    await until('the worker to be past the archive', async () =>
+      (await api.job(id)).steps.some(step => step.name === 'archive'),
+    );
+    const other = await startWatched(env);
+    await until('the other to delete', () => deletions(other.proxy).length > 0, 40_000);
+    await api.settled();
+    stopped.worker.child.kill('SIGCONT');
+    await until('the first to notice', () => stopped.worker.output().includes('lost the job’s lock'));
+    expect(deletions(stopped.proxy)).toEqual([]);
+    expect(deletions(other.proxy)).toHaveLength(2);
+    const job = await api.job(id);
+    expect(job).toMatchObject({ state: 'done' });
+    expect(job.steps.filter(step => step.state === 'failed')).toEqual([]);
+  },
+);
