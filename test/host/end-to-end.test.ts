@@ -1,3 +1,4 @@
+import { ListSubscriptionsByTopicCommand } from '@aws-sdk/client-sns';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Service } from '../../src/service.ts';
 import { type ApiClient, apiClient } from '../parts/api-client.ts';
@@ -19,6 +20,10 @@ beforeAll(async () => {
   world = await startWorld({ hosts: ['mortal', 'robbed'], queueId: 'hosts' });
   service = await startTestService({ ...world.env, PROVISION: 'true', NODE_SIGNATURES: 'required' });
   api = apiClient(service.url);
+  await until('the queue to be subscribed', async () => {
+    const listed = await world.aws?.sns.send(new ListSubscriptionsByTopicCommand({ TopicArn: TOPIC }));
+    return listed?.Subscriptions?.length;
+  });
   metadata = await startMetadata({
     'instance-id': instanceId(1),
     'iam/security-credentials/': 'hosts',
@@ -32,24 +37,16 @@ afterAll(async () => {
   await world?.stop();
 });
 
-/** A host that powers off, once there is a topic. */
-async function powerOff(node: string, key: string): Promise<void> {
-  const settings = {
-    TOPIC_ARN: TOPIC,
-    SNS_ENDPOINT: world.aws?.url ?? '',
-    METADATA_ENDPOINT: metadata.url,
-  };
-  const host = makeHost({ key, node, settings });
+async function powerOff(node: string, key: string, more: Record<string, string> = {}): Promise<void> {
+  const settings = { TOPIC_ARN: TOPIC, SNS_ENDPOINT: world.aws?.url ?? '', METADATA_ENDPOINT: metadata.url };
+  const host = makeHost({ key, node, settings: { ...settings, ...more } });
   host.systemdJobs('poweroff.target start');
-  await until('the topic to take the message', async () =>
-    (await host.run(['stop'])).stderr.includes('published delete'),
-  );
+  expect((await host.run(['stop'])).stderr).toContain(`published delete of ${node}`);
 }
 
 function jobOf(node: string, state: string) {
   return until(`the job of ${node} to be ${state}`, async () => {
-    const { jobs } = await api.jobs({ node });
-    return jobs.find(job => job.state === state);
+    return (await api.jobs(`node=${node}`)).find(job => job.state === state);
   });
 }
 
@@ -66,8 +63,8 @@ test('a host that powers off is believed by its signature, and removed', async (
 });
 
 test('a message that is signed with another host’s key removes nothing', async () => {
-  await registerNode(world.chef, { name: 'robbed', instanceId: instanceId(1), ownKey: true });
-  await powerOff('robbed', keyPair().privateKey);
+  await registerNode(world.chef, { name: 'robbed', instanceId: instanceId(2), ownKey: true });
+  await powerOff('robbed', keyPair().privateKey, { INSTANCE_ID: instanceId(2) });
   const job = await jobOf('robbed', 'held');
   expect(job.error?.message).toContain('none of the keys');
   expect(await world.chef.chef.getNode('robbed')).toBeDefined();
