@@ -37,7 +37,7 @@ export function dryClients(clients: Clients): Clients {
     // A message that is received is hidden from others until its visibility ends; that is all that is changed of it.
     sqs: readOnly('SQS', sqs, ['receive', 'changeVisibility', 'queueUrl', 'attributes', 'close']),
     autoScaling: readOnly('Auto Scaling', autoScaling, ['close']),
-    ec2: ec2 && readOnly('EC2', ec2, ['instanceState', 'instances', 'close']),
+    ec2: readOnly('EC2', ec2, ['instanceState', 'instances', 'close']),
     alertChannels: [],
   };
 }

@@ -77,7 +77,10 @@ const ENDED: readonly (string | undefined)[] = ['shutting-down', 'terminated', u
  */
 export function checkEnded(instanceId: string, state: string | undefined): void {
   if (ENDED.includes(state)) return;
-  throw new AppError('contradiction', `the event says that instance ${instanceId} ended, but EC2 says ${instanceId} is ${state}`);
+  throw new AppError(
+    'contradiction',
+    `the event says that instance ${instanceId} ended, but EC2 says ${instanceId} is ${state}`,
+  );
 }
 
 /** @param patterns globs: `*`, `?`, `[abc]`. @throws AppError `contradiction` for a node that must never be deleted */

@@ -1,11 +1,12 @@
-import { readSettings, SettingsError } from './config.ts';
+import { check } from './check.ts';
+import { readSettings, type Settings, SettingsError } from './config.ts';
 import { describe } from './errors.ts';
 import { startService } from './service.ts';
 
 const STOP_LIMIT_MS = 30_000;
 
-try {
-  const service = await startService(readSettings(process.env));
+async function serve(settings: Settings): Promise<void> {
+  const service = await startService(settings);
   const stop = (signal: string) => {
     // A second signal ends the process at once, and so does a stop that hangs.
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1));
@@ -17,6 +18,12 @@ try {
   };
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
+}
+
+try {
+  const settings = readSettings(process.env);
+  if (process.argv[2] !== 'check') await serve(settings);
+  else process.exitCode = (await check(settings, line => process.stdout.write(`${line}\n`))) ? 0 : 1;
 } catch (error) {
   const said = error instanceof SettingsError ? error.message : describe(error);
   process.stderr.write(`chef-deregistration-manager: ${said}\n`);

@@ -10,6 +10,7 @@ import { AutoScalingClient } from './clients/autoscaling.ts';
 import type { AwsOptions } from './clients/aws.ts';
 import { ChefClient } from './clients/chef.ts';
 import { readCredentials } from './clients/chef-credentials.ts';
+import { Ec2Client } from './clients/ec2.ts';
 import type { ObserveCall } from './clients/http.ts';
 import { NagiosClient } from './clients/nagios.ts';
 import { SnsClient } from './clients/sns.ts';
@@ -27,6 +28,7 @@ export interface Clients {
   sns: SnsClient;
   sqs: SqsClient;
   autoScaling: AutoScalingClient;
+  ec2: Ec2Client;
   /** The ways to people, besides the log; `Alerts` closes them. */
   alertChannels: AlertChannel[];
 }
@@ -42,6 +44,7 @@ export function openClients(settings: Settings, closing: Closing, observe?: Obse
     sns,
     sqs: closing.add('SQS client', new SqsClient(aws), client => client.close()),
     autoScaling: closing.add('Auto Scaling client', new AutoScalingClient(aws), client => client.close()),
+    ec2: closing.add('EC2 client', new Ec2Client(aws), client => client.close()),
     alertChannels: openAlertChannels(settings, sns, observe),
   };
 }

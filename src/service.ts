@@ -14,11 +14,13 @@ import { attribute, ohaiTime } from './clients/chef-node.ts';
 import { SigningCertificates } from './clients/signing-certificate.ts';
 import { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
+import { dryClients, drySettings } from './dry-run.ts';
 import { AppError, describe } from './errors.ts';
 import { Alerts } from './jobs/alerts.ts';
 import { deletionBudget } from './jobs/budget.ts';
 import { takeCensus } from './jobs/census.ts';
 import { Dispatcher } from './jobs/dispatch.ts';
+import { drySteps } from './jobs/dry-steps.ts';
 import { nonceRegister } from './jobs/nonces.ts';
 import { Outages } from './jobs/outage.ts';
 import { connectRedis, type RedisConnections } from './jobs/redis.ts';
@@ -64,7 +66,8 @@ const LOCK_MS = 10_000;
  * Builds everything, and is the only place that does. Parts that cannot be reached do not keep it from starting.
  * @throws SettingsError where settings that are right by themselves cannot be used; AppError where Redis would lose jobs
  */
-export async function startService(settings: Settings): Promise<Service> {
+export async function startService(given: Settings): Promise<Service> {
+  const settings = given.DRY_RUN ? drySettings(given) : given;
   const log = pino({
     level: settings.LOG_LEVEL,
     base: { pid: process.pid },
@@ -74,6 +77,8 @@ export async function startService(settings: Settings): Promise<Service> {
   try {
     const base = await openBase(settings, log, closing);
     if (settings.ROLES.has('worker')) startWork(base);
+    if (settings.DRY_RUN)
+      log.warn('DRY_RUN is set: nothing is changed, each job tells what it would have done');
     const { url } = await openDoors(base);
     log.info({ url, roles: [...settings.ROLES] }, 'chef-deregistration-manager is up');
     return {
@@ -92,7 +97,8 @@ export async function startService(settings: Settings): Promise<Service> {
 
 async function openBase(settings: Settings, log: Logger, closing: Closing): Promise<Base> {
   const metrics = createMetrics();
-  const clients = openClients(settings, closing, metrics.call);
+  const opened = openClients(settings, closing, metrics.call);
+  const clients = settings.DRY_RUN ? dryClients(opened) : opened;
   const prefix = settings.REDIS_PREFIX;
   const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, prefix, log), opened => opened.close());
   const channels = clients.alertChannels;
@@ -128,12 +134,13 @@ async function openBase(settings: Settings, log: Logger, closing: Closing): Prom
 /** The role `worker`: jobs, and the chef-client run after them. */
 function startWork(base: Base): void {
   const { settings, log, closing, clients, redis, run, store, dispatcher, trigger, alerts, metrics } = base;
-  const { chef, nagios, archive, autoScaling } = clients;
-  const steps = createSteps({
+  const { chef, nagios, archive, autoScaling, ec2 } = clients;
+  const dependencies = {
     chef,
     nagios,
     archive,
     autoScaling,
+    ec2: settings.VERIFY_EC2 ? ec2 : undefined,
     attribute,
     ohaiTime,
     instanceAttribute: settings.CHEF_INSTANCE_ATTRIBUTE,
@@ -144,10 +151,12 @@ function startWork(base: Base): void {
     }),
     required: settings.NAGIOS_REQUIRED,
     lifecycleResult: settings.LIFECYCLE_RESULT,
-    stamp: jobId => trigger.stamp(jobId),
+    stamp: (jobId: string) => trigger.stamp(jobId),
     raise: alerts.raise,
-    downtimeJobs: job => store.downtimeJobs(job),
-  });
+    downtimeJobs: (job: JobRecord) => store.downtimeJobs(job),
+  };
+  const realSteps = createSteps(dependencies);
+  const steps = settings.DRY_RUN ? drySteps(realSteps, dependencies) : realSteps;
   const vitals = [
     { name: 'chef', probe: () => chef.probe() },
     { name: 'archive', probe: () => archive.probe() },
@@ -172,8 +181,8 @@ function startWork(base: Base): void {
       onTrouble: (job, state, { code, message }) =>
         alerts.raise(
           // One alert for all: each of hundreds would say the same.
-          code === 'over-budget'
-            ? alert('too-many-deletions', message)
+          isForAll(code)
+            ? alert(ALERT_FOR_ALL[code], message)
             : alert(`job-${state}`, message, { ...job, job: job.id }),
         ),
       onSettled(job, state) {
@@ -188,6 +197,15 @@ function startWork(base: Base): void {
     const retention = { redis: redis.commands, prefix: settings.REDIS_PREFIX, archive, days, log };
     closing.add('retention', keepRetention(retention), opened => opened.close());
   }
+}
+
+const ALERT_FOR_ALL = {
+  'over-budget': 'too-many-deletions',
+  unverified: 'instances-unverified',
+} as const;
+
+function isForAll(code: string): code is keyof typeof ALERT_FOR_ALL {
+  return Object.hasOwn(ALERT_FOR_ALL, code);
 }
 
 function countJob({ jobs, sinceEvent }: Metrics, job: JobRecord, outcome: string): void {
@@ -275,7 +293,14 @@ async function openDoors({
   const queues = settings.SQS_QUEUE_URLS.map(url => url.href);
   const poller =
     hasPoller &&
-    startPoller(queues, { sqs, verify: countedVerify(verify, 'sqs', metrics), receive, ready, log });
+    startPoller(queues, {
+      sqs,
+      verify: countedVerify(verify, 'sqs', metrics),
+      receive,
+      ready,
+      keep: settings.DRY_RUN,
+      log,
+    });
   if (poller) closing.add('poller', poller, opened => opened.close(), 8_000);
 
   // After listening: SNS asks the API to confirm as soon as it is told to push there.

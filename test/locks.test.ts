@@ -57,11 +57,12 @@ test.each([
     await registerNode(chef, { name: node });
     const api = apiClient((await startIt({ ...env, ROLES: 'api' })).url);
     const stopped = await startWatched(env);
+    let times = 0;
     stopped.proxy.watch = async request => {
       const archived = async () =>
         (await api.jobs()).some(job => job.steps.some(step => step.name === 'archive'));
-      if (request.path === `/nodes/${node}` && request.status === status && (await archived()))
-        stopped.worker.child.kill('SIGSTOP');
+      if (request.path !== `/nodes/${node}` || request.status !== status || !(await archived())) return;
+      if (times++ === 0) stopped.worker.child.kill('SIGSTOP');
     };
     const id = await api.event({ kind: 'delete', node });
     await until('the worker to be past the archive', async () =>
@@ -79,3 +80,41 @@ test.each([
     expect(job.steps.filter(step => step.state === 'failed')).toEqual([]);
   },
 );
+
+test('the jobs of a node are worked one after the other and in order, by several processes that die', async () => {
+  const env = environment();
+  const names = Array.from({ length: 6 }, (_, at) => `lined-up-${at}`);
+  await Promise.all(names.map(name => registerNode(chef, { name })));
+  const api = apiClient((await startIt({ ...env, ROLES: 'api' })).url);
+  const startWorker = () => startIt({ ...env, ROLES: 'worker' });
+  const workers = [await startWorker(), await startWorker()];
+  // The last word on nodes of odd number is that they live.
+  const wordsOn = (at: number) =>
+    Array.from({ length: 7 + (at % 2) }, (_, n) => (n % 2 ? 'ensure' : 'delete'));
+  const asked = await Promise.all(
+    names.map(async (node, at) => {
+      const ids: string[] = [];
+      for (const kind of wordsOn(at)) {
+        ids.push(await api.event({ kind, node }));
+        if (node === names[0] && ids.length % 3 === 0) {
+          workers.shift()?.child.kill('SIGKILL');
+          workers.push(await startWorker());
+        }
+      }
+      return ids;
+    }),
+  );
+  const jobs = await api.settled(['done', 'failed', 'held'], 50_000);
+  expect(jobs.filter(({ state }) => state !== 'done')).toEqual([]);
+  for (const ids of asked) {
+    let earlierEnd = '';
+    for (const id of ids) {
+      const job = jobs.find(each => each.id === id);
+      const [firstStep = ''] = job?.steps.map(({ at }) => at).sort() ?? [];
+      expect(firstStep >= earlierEnd).toBe(true);
+      earlierEnd = job?.finishedAt ?? '';
+    }
+  }
+  const alive = await Promise.all(names.map(async name => (await chef.chef.getNode(name)) !== undefined));
+  expect(alive).toEqual(names.map((_, at) => at % 2 === 1));
+});

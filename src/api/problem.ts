@@ -80,6 +80,7 @@ function isRefusal(error: unknown): error is Refusal {
 function explainRefusal({ status, type, message, errors }: Refusal): ReturnType<typeof explain> {
   if (type === 'entity.parse.failed') return { status, detail: 'the body is not JSON', field: 'body' };
   if (type === 'entity.too.large') return { status, detail: 'the body is too large' };
+  if (type === 'encoding.unsupported') return { status: 400, detail: 'send the body uncompressed' };
   if (status === 415) {
     return {
       status: 400,

@@ -85,7 +85,9 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
     while (!signal.aborted) {
       while (underWay.size > IN_HAND - BATCH) await Promise.race(underWay);
       await outage;
-      while (hand.size >= MOST_KEPT && !signal.aborted) await pause(MOST_KEPT_PAUSE_MS, signal);
+      while (hand.size >= MOST_KEPT && !signal.aborted) {
+        await delay(MOST_KEPT_PAUSE_MS, undefined, { signal }).catch(() => {});
+      }
       const suspicious = failing.size >= SUSPICIOUS;
       if (suspicious) await delay(backoff(++trials, TRIAL_WAITS), undefined, { signal }).catch(() => {});
       const received = await keepTrying(() => sqs.receive(queueUrl, suspicious ? 1 : BATCH, signal), trying);

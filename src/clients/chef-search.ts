@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts';
 import { isNodeName } from '../names.ts';
 import { readObject } from './chef-answer.ts';
 import type { ChefConnection } from './chef-connection.ts';
-import { isObject } from './chef-node.ts';
+import { isObject, type JsonObject } from './chef-node.ts';
 
 /** Nodes of one page; chef-client asks for as many. */
 const ROWS = 1000;
@@ -16,14 +16,39 @@ export async function nodeSearch(
   attribute: string,
   value: string,
 ): Promise<string[]> {
-  const q = searchQuery(attribute, value);
-  const names = new Set<string>();
+  const rows = await search(server, searchQuery(attribute, value), { name: ['name'] });
+  return [...new Set(rows.map(row => row['name']).filter(isNodeName))];
+}
+
+/**
+ * Attributes of all nodes that the index has, by the names given to their dotted paths; those a node lacks are null or
+ * absent. A node that changes while the pages are read may be missed or come twice.
+ */
+export async function listNodes<K extends string>(
+  server: ChefConnection,
+  paths: Record<K, string>,
+): Promise<({ name: string } & Partial<Record<K, unknown>>)[]> {
+  const keys = Object.entries<string>(paths).map(([as, path]) => [as, path.split('.')]);
+  const rows = await search(server, '*:*', { ...Object.fromEntries(keys), name: ['name'] });
+  const byName = new Map(rows.map(row => [row['name'], row]));
+  return [...byName.values()].filter(row => isNodeName(row['name'])) as Awaited<
+    ReturnType<typeof listNodes<K>>
+  >;
+}
+
+/** The rows of all pages. */
+async function search(
+  server: ChefConnection,
+  q: string,
+  attributes: Record<string, string[]>,
+): Promise<JsonObject[]> {
+  const found: JsonObject[] = [];
   for (let start = 0, total = 1; start < total; start += ROWS) {
     const answer = await server.call({
       method: 'POST',
       target: ['search', 'node'],
       query: { q, start: `${start}`, rows: `${ROWS}` },
-      body: { name: ['name'] },
+      body: attributes,
       repeatable: true,
     });
     const page = readObject(answer);
@@ -31,10 +56,10 @@ export async function nodeSearch(
       throw new AppError('rejected', `Chef server did not answer the search for ${q} with rows and a total`);
     }
     if (page['rows'].length === 0) break;
-    for (const name of page['rows'].map(nameOf)) if (name !== undefined) names.add(name);
+    for (const row of page['rows']) if (isObject(row) && isObject(row['data'])) found.push(row['data']);
     total = page['total'];
   }
-  return [...names];
+  return found;
 }
 
 /**
@@ -50,10 +75,4 @@ function searchQuery(attribute: string, value: string): string {
     throw new AppError('invalid', `${JSON.stringify(value)} is no value of ${attribute} to search for`);
   }
   return `${attribute.replaceAll('.', '_')}:${value.replaceAll(':', '\\:')}`;
-}
-
-function nameOf(row: unknown): string | undefined {
-  const data = isObject(row) ? row['data'] : undefined;
-  const name = isObject(data) ? data['name'] : undefined;
-  return isNodeName(name) ? name : undefined;
 }

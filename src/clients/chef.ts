@@ -5,7 +5,7 @@ import { ChefConnection, type ChefOptions, segment } from './chef-connection.ts'
 import { type ClientKey, clientKeys } from './chef-keys.ts';
 import type { ChefNode, JsonObject } from './chef-node.ts';
 import { hasKeyOf, restoreClient, restoreNode, type SavedClient } from './chef-restore.ts';
-import { nodeSearch } from './chef-search.ts';
+import { listNodes, nodeSearch } from './chef-search.ts';
 import { type ChefSnapshot, takeSnapshot } from './chef-snapshot.ts';
 
 /**
@@ -111,6 +111,16 @@ export class ChefClient {
    */
   findNodeNames(attribute: string, value: string): Promise<string[]> {
     return nodeSearch(this.#server, attribute, value);
+  }
+
+  /**
+   * Attributes of all nodes that the search index has: `listNodes({ instance: 'ec2.instance_id' })`. The index lags, as
+   * with findNodeNames.
+   */
+  listNodes<K extends string>(
+    paths: Record<K, string>,
+  ): Promise<({ name: string } & Partial<Record<K, unknown>>)[]> {
+    return listNodes(this.#server, paths);
   }
 
   /** Proves by one cheap request that the server can be reached and believes us, not what it lets us do. */

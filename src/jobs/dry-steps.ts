@@ -1,5 +1,5 @@
-import type { ChefClient } from '../clients/chef.ts';
 import type { LifecycleResult } from '../clients/autoscaling.ts';
+import type { ChefClient } from '../clients/chef.ts';
 import type { Step, Steps } from './run.ts';
 import { type DowntimeDependencies, hostNames, withoutNagios } from './steps/downtime.ts';
 import { nodeOf } from './steps/restore-find.ts';

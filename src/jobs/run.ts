@@ -53,13 +53,15 @@ export async function runSteps(
       await goOn(store.claimInstance(job, instanceId), dispatcher);
       job.instanceId = instanceId;
     },
-    remember: facts => store.remember(job, facts),
+    async remember(facts) {
+      if (!(await store.remember(job, facts))) throw new LostLock();
+    },
   };
   for (const name of plan(job)) {
     if (job.steps.some(step => step.name === name && step.state !== 'failed')) continue;
     const result = await attempt(name, job, context, steps, store);
     const record = { name, at: new Date().toISOString(), ...result };
-    await store.recordStep(job, record);
+    if (!(await store.recordStep(job, record))) throw new LostLock();
     job.steps = [...job.steps.filter(step => step.name !== name), record];
     log[result.state === 'failed' ? 'warn' : 'info'](
       { step: name, node: job.node, ...result },
@@ -86,12 +88,9 @@ async function attempt(
     return await steps[name](job, context);
   } catch (error) {
     if (!(error instanceof LostLock || error instanceof Waits)) {
-      await store.recordStep(job, {
-        name,
-        state: 'failed',
-        at: new Date().toISOString(),
-        note: describe(error),
-      });
+      const at = new Date().toISOString();
+      const kept = await store.recordStep(job, { name, state: 'failed', at, note: describe(error) });
+      if (!kept) throw new LostLock();
     }
     throw error;
   }

@@ -51,6 +51,8 @@ export interface AskedDowntime {
 export interface JobRecord extends Job {
   /** Which of its tokens is good; an older run has nothing to say any more. */
   run: number;
+  /** Who began it last; another one that had it before has nothing to say any more. */
+  worker?: string;
   /** Its place among all jobs, by acceptance. */
   seq: number;
   /** The instance waits for this action to be completed. */
@@ -82,6 +84,8 @@ interface Change {
   approvedFor?: string[];
   /** A person decided that nothing shall be done; news of the same death does not change that. */
   discarded?: boolean;
+  /** Who has it from now on. */
+  worker?: string;
 }
 
 /** `ID.RUN`: what BullMQ is handed. */
@@ -173,9 +177,9 @@ export class JobStore {
     return { jobs: jobs.slice(0, filter.limit), next };
   }
 
-  /** Moves a job of this run on; false where it is no longer in that run or in none of the states. */
+  /** Moves a job of this run and worker on; false where it is no longer with them or in none of the states. */
   async move(
-    job: { id: string; run?: number },
+    job: { id: string; run?: number; worker?: string },
     from: readonly JobState[],
     to: JobState,
     change: Change = {},
@@ -187,8 +191,9 @@ export class JobStore {
       approvedBy: change.approvedBy,
       approvedFor: change.approvedFor && JSON.stringify(change.approvedFor),
       discarded: change.discarded ? '1' : undefined,
+      worker: change.worker,
     });
-    const reply = (await this.#run('move', job.id, job.run ?? '', from.join(','), to, ...patch)) as [
+    const reply = (await this.#run('move', job.id, holder(job), from.join(','), to, ...patch)) as [
       number,
       ...string[],
     ];
@@ -208,7 +213,7 @@ export class JobStore {
   }
 
   async #claim(job: JobRecord, line: string[]): Promise<{ goesOn: boolean; tokens: Token[] }> {
-    const reply = await this.#run('claim', job.id, job.run, ...line);
+    const reply = await this.#run('claim', job.id, holder(job), ...line);
     const [goesOn, ...tokens] = reply as [number, ...Token[]];
     return { goesOn: goesOn === 1, tokens };
   }
@@ -220,13 +225,19 @@ export class JobStore {
     return jobs.filter(earlier => earlier.seq < seq && earlier.facts.downtime).map(({ id }) => id);
   }
 
-  async recordStep(job: JobRecord, step: StepRecord): Promise<void> {
-    await this.#redis.hset(`${this.#prefix}:job:${job.id}`, `step:${step.name}`, JSON.stringify(step));
+  /** @returns false where another worker has the job by now */
+  recordStep(job: JobRecord, step: StepRecord): Promise<boolean> {
+    return this.#note(job, `step:${step.name}`, step);
   }
 
-  async remember(job: JobRecord, facts: Facts): Promise<void> {
+  /** @returns false where another worker has the job by now */
+  remember(job: JobRecord, facts: Facts): Promise<boolean> {
     Object.assign(job.facts, facts);
-    await this.#redis.hset(`${this.#prefix}:job:${job.id}`, 'facts', JSON.stringify(job.facts));
+    return this.#note(job, 'facts', job.facts);
+  }
+
+  async #note(job: JobRecord, field: string, value: unknown): Promise<boolean> {
+    return (await this.#run('note', job.id, holder(job), field, JSON.stringify(value))) === 1;
   }
 
   /** In the same order; undefined for a record that is gone. */
@@ -239,6 +250,11 @@ export class JobStore {
       return toRecord(ids[at] ?? '', hash as Record<string, string>);
     });
   }
+}
+
+/** As the scripts know it. */
+function holder({ run, worker }: { run?: number; worker?: string }): string {
+  return worker === undefined ? String(run ?? '') : `${run}:${worker}`;
 }
 
 /** A death is one, whoever tells of it. */
@@ -293,6 +309,7 @@ function toRecord(id: string, hash: Record<string, string>): JobRecord | undefin
     steps: STEP_NAMES.flatMap(name => (step(name) ? [JSON.parse(step(name) ?? '') as StepRecord] : [])),
     ...(hash['error'] && { error: JSON.parse(hash['error']) as JobError }),
     run: Number(hash['run'] ?? 0),
+    ...(hash['worker'] && { worker: hash['worker'] }),
     seq: Number(hash['seq']),
     publishedAt: new Date(Number(hash['publishedAt'])),
     ...(hash['approvedBy'] && { approvedBy: hash['approvedBy'] }),

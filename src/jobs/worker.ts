@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Job as BullJob, DelayedError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -62,7 +63,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
         await runSteps(left, { steps, store, dispatcher, log: jobLog, stillLocked });
         // News that came meanwhile may have left something to do.
         left = (await end(left, 'done')) ? undefined : await store.get(id);
-        if (left?.state !== 'running' || left.run !== job.run) left = undefined;
+        if (left?.state !== 'running' || left.run !== job.run || left.worker !== job.worker) left = undefined;
       }
       jobLog.info({ attempts: job.attempts, node: job.node }, 'job done');
     } catch (error) {
@@ -81,12 +82,13 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
   async function begin(id: string, run: number): Promise<JobRecord | undefined> {
     const record = await store.get(id);
     if (record?.run !== run) return undefined;
-    const job = { ...record, attempts: record.attempts + 1 };
-    const { moved } = await store.move(job, ['queued', 'running', 'retrying'], 'running', {
-      attempts: job.attempts,
+    const [attempts, worker] = [record.attempts + 1, randomUUID()];
+    const { moved } = await store.move({ id, run }, ['queued', 'running', 'retrying'], 'running', {
+      attempts,
+      worker,
       error: null,
     });
-    return moved ? job : undefined;
+    return moved ? { ...record, attempts, worker } : undefined;
   }
 
   /** @returns how long to wait before the next attempt, in milliseconds; undefined where there is none */
@@ -104,8 +106,8 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       );
       // What no job could have done is no attempt of this one.
       const attempts = outage ? job.attempts - 1 : job.attempts;
-      await store.move(job, ['running'], 'retrying', { attempts, error: said });
-      return fate.delayMs;
+      const { moved } = await store.move(job, ['running'], 'retrying', { attempts, error: said });
+      return moved ? fate.delayMs : undefined;
     }
     const state = fate.kind === 'hold' ? 'held' : 'failed';
     jobLog.error({ node: job.node, err: said.message, attempts: job.attempts }, `job ${state}`);

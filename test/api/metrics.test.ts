@@ -46,9 +46,7 @@ async function value(service: Service, series: string): Promise<number | undefin
 }
 
 function valueIn(text: string, series: string): number | undefined {
-  const line = text
-    .split('\n')
-    .find(each => each.startsWith(`chef_deregistration_${series} `));
+  const line = text.split('\n').find(each => each.startsWith(`chef_deregistration_${series} `));
   return line === undefined ? undefined : Number(line.split(' ').at(-1));
 }
 

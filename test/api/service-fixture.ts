@@ -3,21 +3,24 @@ import request from 'supertest';
 import type { Service } from '../../src/service.ts';
 import { startTestService, TOKEN } from '../parts/service.ts';
 
-/** The API alone: what is accepted stays queued, since nothing works it. */
-export function startApi(redisUrl: string, env: NodeJS.ProcessEnv = {}): Promise<Service> {
+/** Settings for the API alone: what is accepted stays queued, since nothing works it. */
+export function apiOnly(redisUrl: string): NodeJS.ProcessEnv {
   const { privateKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
   });
-  return startTestService({
+  return {
     ROLES: 'api',
     REDIS_URL: redisUrl,
     CHEF_SERVER_URL: 'http://127.0.0.1:1',
     CHEF_CLIENT_NAME: 'janitor',
     CHEF_CLIENT_KEY: privateKey,
-    ...env,
-  });
+  };
+}
+
+export function startApi(redisUrl: string, env: NodeJS.ProcessEnv = {}): Promise<Service> {
+  return startTestService({ ...apiOnly(redisUrl), ...env });
 }
 
 export const asOperator = { authorization: `Bearer ${TOKEN}` };

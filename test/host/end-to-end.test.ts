@@ -1,10 +1,9 @@
-import { ListSubscriptionsByTopicCommand } from '@aws-sdk/client-sns';
+import { ListSubscriptionsByTopicCommand, SetSubscriptionAttributesCommand } from '@aws-sdk/client-sns';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Service } from '../../src/service.ts';
 import { type ApiClient, apiClient } from '../parts/api-client.ts';
 import { keyPair, registerNode } from '../parts/chef-server.ts';
 import { until } from '../parts/process.ts';
-import { startTestService } from '../parts/service.ts';
+import { type ServiceProcess, startServiceProcess, testEnvironment } from '../parts/service.ts';
 import { instanceId, startWorld, type World } from '../parts/world.ts';
 import { makeHost } from './host.ts';
 import { type MetadataService, roleCredentials, startMetadata } from './metadata.ts';
@@ -12,18 +11,24 @@ import { type MetadataService, roleCredentials, startMetadata } from './metadata
 const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:chef-client-deregistration-queue-hosts';
 
 let world: World;
-let service: Service;
+let service: ServiceProcess;
 let api: ApiClient;
 let metadata: MetadataService;
 
 beforeAll(async () => {
   world = await startWorld({ hosts: ['mortal', 'robbed'], queueId: 'hosts' });
-  service = await startTestService({ ...world.env, PROVISION: 'true', NODE_SIGNATURES: 'required' });
+  service = await startServiceProcess(
+    testEnvironment({ ...world.env, LOG_LEVEL: 'info', PROVISION: 'true' }),
+  );
   api = apiClient(service.url);
-  await until('the queue to be subscribed', async () => {
-    const listed = await world.aws?.sns.send(new ListSubscriptionsByTopicCommand({ TopicArn: TOPIC }));
-    return listed?.Subscriptions?.length;
+  const sns = world.aws?.sns;
+  const subscription = await until('the queue to be subscribed', async () => {
+    const listed = await sns?.send(new ListSubscriptionsByTopicCommand({ TopicArn: TOPIC }));
+    return listed?.Subscriptions?.[0]?.SubscriptionArn;
   });
+  // The emulator's envelopes have no signature of SNS's that could be believed.
+  const raw = { AttributeName: 'RawMessageDelivery', AttributeValue: 'true' };
+  await sns?.send(new SetSubscriptionAttributesCommand({ SubscriptionArn: subscription, ...raw }));
   metadata = await startMetadata({
     'instance-id': instanceId(1),
     'iam/security-credentials/': 'hosts',
@@ -33,7 +38,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await metadata?.stop();
-  await service?.close('end of the tests');
+  await service?.stop();
   await world?.stop();
 });
 

@@ -11,7 +11,6 @@ const SCRIPTS = [
   'packaging/build.sh',
   'packaging/chef-deregistration-manager',
   'packaging/run-chef-client',
-  'scripts/setup.sh',
 ];
 
 test.each(SCRIPTS)('shellcheck finds nothing in %s', script => {

@@ -1,26 +1,52 @@
 -- The record of a job is a hash; everything else here is found from it or leads to it:
---   job:ID              the record; `state`, `run` (which of its tokens is good), `seq` (its place in lists)
+--   job:ID              the record; `state`, `run` (which of its tokens is good), `worker` (who
+--                       began it last), `seq` (its place in lists)
 --   list:KIND:STATE     all jobs, by seq
 --   node:NAME           the jobs of a node, by seq            instance:ID   the same of an instance
 --   line:KEY            the open jobs of a node or instance, by turn: one works, the others wait
 --   active              KEY -> the job that works in that line
 --   known:IDENTITY      the job that an event already has
 --   outbox              `ID.RUN` to be handed to BullMQ; taken out when BullMQ has it
+--   hour:HOUR           KIND:STATE -> the jobs accepted within that hour (UTC, 2026-01-31T09) that are in that state
+-- The id of a job that changed is published to the channel `changed`; `trigger` where a chef-client run begins or ends.
 local P = KEYS[1] .. ':'
 
 local function open(state)
   return state == 'queued' or state == 'running' or state == 'retrying'
 end
 
+-- Whether a job is still in this run, and in the hands of this worker: `RUN:WORKER`, `RUN`, or '' for whichever.
+local function is_with(id, who)
+  local run, worker = string.match(who, '^([^:]*):?(.*)$')
+  local current, holder = unpack(redis.call('HMGET', P .. 'job:' .. id, 'run', 'worker'))
+  return (run == '' or run == current) and (worker == '' or worker == holder)
+end
+
 local function keys_of(id)
   return cjson.decode(redis.call('HGET', P .. 'job:' .. id, 'keys'))
 end
 
+local HOUR_SECONDS = 8 * 86400
+
+local function count_in_hour(kind, received, from, to)
+  local hour = P .. 'hour:' .. string.sub(received or '', 1, 13)
+  if from and redis.call('EXISTS', hour) == 0 then return end
+  if from then redis.call('HINCRBY', hour, kind .. ':' .. from, -1) end
+  redis.call('HINCRBY', hour, kind .. ':' .. to, 1)
+  redis.call('EXPIRE', hour, HOUR_SECONDS)
+end
+
+local function changed(what)
+  redis.call('PUBLISH', P .. 'changed', what)
+end
+
 local function set_state(id, to)
-  local kind, from, seq = unpack(redis.call('HMGET', P .. 'job:' .. id, 'kind', 'state', 'seq'))
+  local kind, from, seq, received = unpack(redis.call('HMGET', P .. 'job:' .. id, 'kind', 'state', 'seq', 'receivedAt'))
   if from then redis.call('ZREM', P .. 'list:' .. kind .. ':' .. from, id) end
   redis.call('HSET', P .. 'job:' .. id, 'state', to)
   redis.call('ZADD', P .. 'list:' .. kind .. ':' .. to, seq, id)
+  count_in_hour(kind, received, from, to)
+  changed(id)
 end
 
 -- A job may work when it is the first in each of its lines and none works there. Waiting leads only to earlier turns

@@ -1,12 +1,12 @@
 -- Moves a job to another state, if it is in one that allows it and, where a run is given, in that run.
--- ARGV: id, run or '', allowed states (comma-separated), new state, then field, value, … to set; an empty value removes
+-- ARGV: id, RUN:WORKER or RUN or '', allowed states (comma-separated), new state, then field, value, … to set; an empty value removes
 -- Returns { 1, tokens… }, or { 0, state or '' } where it is not moved
-local id, run, allowed, to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, allowed, to = ARGV[1], ARGV[3], ARGV[4]
 local record = P .. 'job:' .. id
-local from, current = unpack(redis.call('HMGET', record, 'state', 'run'))
+local from = redis.call('HGET', record, 'state')
 if not from then return { 0, '' } end
 if not string.find(',' .. allowed .. ',', ',' .. from .. ',', 1, true) then return { 0, from } end
-if run ~= '' and run ~= current then return { 0, from } end
+if not is_with(id, ARGV[2]) then return { 0, from } end
 -- A lifecycle action that was told of meanwhile is still to be completed.
 local waits = redis.call('HEXISTS', record, 'lifecycle') == 1 and redis.call('HEXISTS', record, 'step:complete-lifecycle') == 0
 if to == 'done' and waits then return { 0, from } end

@@ -1,0 +1,113 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { type Logger, pino } from 'pino';
+import { Closing } from './closing.ts';
+import type { Settings } from './config.ts';
+import { AppError, describe } from './errors.ts';
+import { connectRedis } from './jobs/redis.ts';
+import { type Clients, openClients } from './open-clients.ts';
+import { lookUp } from './provision.ts';
+
+/** What was found of one part: all is well, it is not used, or what to do. */
+interface Finding {
+  part: string;
+  state: 'ok' | 'unused' | 'fault';
+  note?: string;
+}
+
+type Look = () => Promise<Omit<Finding, 'part'> | undefined>;
+
+/**
+ * Looks at everything that the settings name, and changes nothing but for a file that the archive writes and removes.
+ * @param say is given one line for each part
+ * @returns whether the service would find all that it needs
+ * @throws SettingsError where settings that are right by themselves cannot be used
+ */
+export async function check(settings: Settings, say: (line: string) => void): Promise<boolean> {
+  const closing = new Closing(() => {});
+  try {
+    const looks = Object.entries(parts(settings, openClients(settings, closing), closing));
+    const findings = await Promise.all(looks.map(([part, look]) => find(part, look)));
+    for (const { part, state, note } of [{ part: 'settings', state: 'ok' } as Finding, ...findings]) {
+      say(`${state.padEnd(6)}  ${part.padEnd(11)}  ${note ?? ''}`.trimEnd());
+    }
+    return findings.every(({ state }) => state !== 'fault');
+  } finally {
+    await closing.close();
+  }
+}
+
+async function find(part: string, look: Look): Promise<Finding> {
+  try {
+    return { part, ...((await look()) ?? { state: 'ok' }) };
+  } catch (error) {
+    return { part, state: 'fault', note: describe(error) };
+  }
+}
+
+function parts(settings: Settings, clients: Clients, closing: Closing): Record<string, Look> {
+  const { chef, nagios, archive } = clients;
+  return {
+    redis: () => redis(settings, closing),
+    chef: () => chef.probe().then(() => undefined),
+    nagios: async () => {
+      if (!nagios) return { state: 'unused', note: 'NAGIOS_URL is not set: hosts get no downtime' };
+      return void (await nagios.probe());
+    },
+    archive: () => archive.probe().then(() => undefined),
+    aws: () => aws(settings, clients),
+    'chef-client': () => chefClient(settings),
+  };
+}
+
+async function redis(settings: Settings, closing: Closing): Promise<Omit<Finding, 'part'>> {
+  const { log, warnings } = listener();
+  const opened = connectRedis(settings.REDIS_URL, settings.REDIS_PREFIX, log);
+  closing.add('Redis', opened, each => each.close());
+  try {
+    await opened.check.now();
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError('unavailable', 'Redis cannot be reached: is it up, and REDIS_URL right?', {
+      cause: error,
+    });
+  }
+  return { state: 'ok', note: warnings.join('; ') };
+}
+
+/** A log that is only read here: what Redis is warned of at start. */
+function listener(): { log: Logger; warnings: string[] } {
+  const warnings: string[] = [];
+  const log = pino({ level: 'warn' }, { write: line => void warnings.push(JSON.parse(line).msg) });
+  return { log, warnings };
+}
+
+async function aws(settings: Settings, { sns, sqs }: Clients): Promise<Omit<Finding, 'part'> | undefined> {
+  const { QUEUE_ID, QUEUE_NAME, PROVISION, SQS_QUEUE_URLS } = settings;
+  for (const { href } of SQS_QUEUE_URLS) await sqs.attributes(href, ['QueueArn']);
+  if (!QUEUE_ID) {
+    const note = 'QUEUE_ID is not set: no topic and no queue of this service’s own';
+    return { state: SQS_QUEUE_URLS.length > 0 ? 'ok' : 'unused', note };
+  }
+  const name = `${QUEUE_NAME}-${QUEUE_ID}`;
+  try {
+    const { topicArn } = await lookUp({ sqs, name });
+    if (await sns.topicExists(topicArn)) return undefined;
+    throw new AppError('not-found', `${topicArn} does not exist`);
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'not-found')) throw error;
+    if (PROVISION) return { state: 'ok', note: `${name} is not there yet; the service makes it at start` };
+    throw new AppError('not-found', `${describe(error)}: make it, or set PROVISION=true`);
+  }
+}
+
+async function chefClient(settings: Settings): Promise<Omit<Finding, 'part'> | undefined> {
+  const [program = ''] = settings.CHEF_CLIENT_COMMAND;
+  if (!settings.ROLES.has('worker'))
+    return { state: 'unused', note: 'ROLES has no worker: not run by this process' };
+  if (!program.includes('/')) return undefined;
+  await access(program, constants.X_OK).catch(() => {
+    throw new AppError('not-found', `${program} cannot be run: install it, or set CHEF_CLIENT_COMMAND right`);
+  });
+  return undefined;
+}

@@ -1,0 +1,39 @@
+import { COMMANDS, type CommandName, optionsOf } from './arguments.ts';
+
+/** A bash script: commands, their options, and the words that an option takes. */
+export function bashCompletion(): string {
+  const names = Object.keys(COMMANDS) as CommandName[];
+  const cases = names.map(
+    name =>
+      `    ${name}) words="${Object.keys(optionsOf(name))
+        .map(option => `--${option}`)
+        .join(' ')}" ;;`,
+  );
+  const values = new Map(
+    names.flatMap(name =>
+      Object.entries(optionsOf(name)).flatMap(([option, { values: words }]) =>
+        words ? [[option, words.join(' ')] as const] : [],
+      ),
+    ),
+  );
+  const lists = [...values].map(
+    ([option, words]) => `    --${option}) COMPREPLY=($(compgen -W "${words}" -- "$word")); return ;;`,
+  );
+  return `_chef_deregistration_manager() {
+  local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" command="" words="" each
+  for each in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case "$each" in ${names.join('|')}) command="$each"; break ;; esac
+  done
+  case "$before" in
+${lists.join('\n')}
+    --token-file) COMPREPLY=($(compgen -f -- "$word")); return ;;
+  esac
+  case "$command" in
+    '') words="${names.join(' ')} --help" ;;
+${cases.join('\n')}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$word"))
+}
+complete -F _chef_deregistration_manager chef-deregistration-manager
+`;
+}

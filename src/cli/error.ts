@@ -1,0 +1,12 @@
+/** What ends a command: 1 refused or failed, 2 wrong usage, 3 held for a person, 4 service not reached. */
+export const EXIT_CODE = { refused: 1, usage: 2, held: 3, unreachable: 4 };
+
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly kind: keyof typeof EXIT_CODE;
+
+  constructor(kind: keyof typeof EXIT_CODE, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}

@@ -1,0 +1,157 @@
+import { existsSync } from 'node:fs';
+import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Job } from '../src/job.ts';
+import { type ApiClient, apiClient } from './parts/api-client.ts';
+import { registerNode } from './parts/chef-server.ts';
+import { until } from './parts/process.ts';
+import { type Recorder, startRecorder } from './parts/recorder.ts';
+import { type ServiceProcess, startServiceProcess, testEnvironment } from './parts/service.ts';
+import { startWebhook, type Webhook } from './parts/webhook.ts';
+import { instanceId, startWorld, terminationNotice, type World } from './parts/world.ts';
+
+const NAMES = ['pushed', 'queued', 'hooked', 'asked', 'restored'];
+/** What AWS is asked that changes nothing but how long a message in hand stays hidden. */
+const AWS_READS = ['ReceiveMessage', 'ChangeMessageVisibilityBatch', 'GetQueueUrl', 'GetQueueAttributes'];
+
+let world: World;
+let chef: Recorder;
+let aws: Recorder;
+let webhook: Webhook;
+let env: NodeJS.ProcessEnv;
+let service: ServiceProcess;
+let api: ApiClient;
+
+beforeAll(async () => {
+  world = await startWorld({ hosts: NAMES, queueId: 'dry' });
+  [chef, aws, webhook] = await Promise.all([
+    startRecorder(world.chef.url),
+    startRecorder(world.aws?.url ?? ''),
+    startWebhook(),
+  ]);
+  env = testEnvironment({ ...world.env, LOG_LEVEL: 'info', ALERT_WEBHOOK_URL: webhook.url, NODE_SIGNATURES: 'optional' });
+  for (const [at, name] of NAMES.entries()) {
+    await registerNode(world.chef, { name, instanceId: instanceId(at) });
+  }
+  await startIt({ PROVISION: 'true' });
+  await provisioned();
+});
+
+afterAll(async () => {
+  await service?.stop();
+  for (const part of [chef, aws, webhook]) part?.stop();
+  await world?.stop();
+});
+
+async function startIt(more: NodeJS.ProcessEnv): Promise<void> {
+  await service?.stop();
+  service = await startServiceProcess({ ...env, ...more });
+  api = apiClient(service.url);
+}
+
+function provisioned(): Promise<unknown> {
+  const harmless = { Event: 'autoscaling:TEST_NOTIFICATION' };
+  return until('topic and queue', async () => (await world.publisher.publish(harmless)).length > 0);
+}
+
+/** The topic is believed once it is known. */
+async function push(message: object): Promise<void> {
+  const envelope = world.publisher.envelope(message);
+  await until(
+    'the topic to be known',
+    async () => (await world.publisher.deliver(envelope, `${service.url}/sns`)).status === 200,
+  );
+}
+
+async function finished(node: string): Promise<Job> {
+  return until(`the job of ${node}`, async () => (await api.jobs(`node=${node}&state=done`))[0]);
+}
+
+async function snapshots() {
+  return Promise.all(NAMES.map(name => world.chef.chef.snapshot(name)));
+}
+
+async function messagesInQueue(): Promise<number> {
+  const QueueUrl = `${world.aws?.url}/000000000000/chef-client-deregistration-queue-dry`;
+  const { Attributes = {} } =
+    (await world.aws?.sqs.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }))) ?? {};
+  return (
+    Number(Attributes['ApproximateNumberOfMessages']) +
+    Number(Attributes['ApproximateNumberOfMessagesNotVisible'])
+  );
+}
+
+const notes = (job: Job) => job.steps.map(({ name, note }) => `${name}: ${note}`).join('\n');
+
+test('a dry run goes the whole way of each event, tells what it would do, and changes nothing anywhere', async () => {
+  // A node that was deleted for real, to be asked back.
+  await api.event({ kind: 'delete', node: 'restored' });
+  await finished('restored');
+  const archived = await api.request('GET', '/archives');
+  await until('the queue to be read', async () => (await messagesInQueue()) === 0);
+  const before = await snapshots();
+  const downtimes = await world.nagios.downtimes();
+  world.nagios.requests.length = 0;
+  webhook.alerts.length = 0;
+
+  await startIt({ DRY_RUN: 'true', CHEF_SERVER_URL: chef.url, AWS_ENDPOINT_URL: aws.url, PUBLIC_URL: 'http://127.0.0.1:9' });
+  await push(terminationNotice(instanceId(0)));
+  await world.publisher.publish(terminationNotice(instanceId(1)));
+  await world.publisher.publish({ 'not understood': true, type: 'registration' });
+  await push({
+    LifecycleHookName: 'deregister',
+    LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+    AutoScalingGroupName: 'web-asg',
+    EC2InstanceId: instanceId(2),
+  });
+  await api.event({ kind: 'delete', node: 'asked' });
+  await api.event({ kind: 'ensure', node: 'restored' });
+  const jobs = new Map(await Promise.all(NAMES.map(async name => [name, notes(await finished(name))] as const)));
+
+  for (const name of ['pushed', 'queued', 'hooked', 'asked']) {
+    expect(jobs.get(name)).toContain(`downtime: would ask Nagios for a downtime of ${name} and its services`);
+    expect(jobs.get(name)).toContain(`archive: would save Chef node and client ${name} in the archive`);
+    expect(jobs.get(name)).toContain(`delete-client: would delete Chef client ${name}`);
+    expect(jobs.get(name)).toContain(`delete-node: would delete Chef node ${name}`);
+  }
+  expect(jobs.get('hooked')).toContain('would answer CONTINUE to hook deregister of web-asg');
+  expect(jobs.get('restored')).toMatch(/recreate-client: would make Chef client restored with the keys of archive/);
+  expect(jobs.get('restored')).toMatch(/recreate-node: would make Chef node restored as in archive/);
+  const { lastRun } = await until('the run', async () => {
+    const trigger = await api.trigger();
+    return trigger.pendingDeletes === 0 && trigger.lastRun && trigger;
+  });
+  expect(lastRun?.output).toMatch(/^DRY_RUN: would run \/bin\/sh /);
+
+  expect(await messagesInQueue()).toBe(2);
+  await service.stop();
+  expect(chef.requests.length).toBeGreaterThan(10);
+  expect(chef.requests.filter(({ method, path }) => method !== 'GET' && !path.startsWith('/search/node?'))).toEqual([]);
+  expect(world.nagios.requests.length).toBeGreaterThan(0);
+  expect(world.nagios.requests.filter(({ method, cgi }) => method !== 'GET' || cgi === 'cmd.cgi')).toEqual([]);
+  expect(aws.requests.length).toBeGreaterThan(0);
+  expect(aws.requests.filter(({ action = '' }) => !AWS_READS.includes(action))).toEqual([]);
+  expect(webhook.alerts).toEqual([]);
+  expect(await snapshots()).toEqual(before);
+  expect(await world.nagios.downtimes()).toEqual(downtimes);
+  expect(await messagesInQueue()).toBe(2);
+
+  // What it heard of is news to the service that follows it.
+  await startIt({});
+  expect((await api.request('GET', '/archives')).body).toEqual(archived.body);
+  await push(terminationNotice(instanceId(0)));
+  for (const name of ['pushed', 'queued']) {
+    await finished(name);
+    expect(await world.chef.chef.getNode(name)).toBeUndefined();
+  }
+});
+
+test('a dry run makes no folder for its archive', async () => {
+  const archive = testEnvironment({})['ARCHIVE_URL'] ?? '';
+  await startIt({ DRY_RUN: 'true', ARCHIVE_URL: archive });
+  await api.event({ kind: 'delete', node: 'hooked' });
+  expect(notes(await finished('hooked'))).toContain('would save');
+  const { body } = await api.request('GET', '/readyz');
+  expect(body).toMatchObject({ archive: 'ok' });
+  expect(existsSync(new URL(archive).pathname)).toBe(false);
+});
