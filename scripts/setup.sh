@@ -17,7 +17,7 @@ npm_packages() {
   touch node_modules/.package-lock.json
 }
 
-parts='redis-server redis-tools goiardi nagios4-core nagios4-cgi prometheus shellcheck'
+parts='redis-server redis-tools goiardi nagios4-core nagios4-cgi prometheus shellcheck debhelper libdebhelper-perl'
 # What redis-server and shellcheck link to; the rest of these packages needs libc alone.
 libraries='libatomic1 libjemalloc2 liblzf1 libffi8 libgmp10'
 

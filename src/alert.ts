@@ -39,6 +39,11 @@ export const ALERTS = {
     whatToDo:
       'find out why so many instances end; then POST /jobs/approve?kind=delete lets all held deletions go on, POST /jobs/discard gives them up',
   },
+  'node-came-back': {
+    severity: 'warning',
+    whatToDo:
+      'look whether the host lives: if it does, find out who said that it died; if not, POST /events with kind delete, its node and its instanceId',
+  },
   'instances-unverified': {
     severity: 'error',
     whatToDo:

@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { type Logger, pino } from 'pino';
 import { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
+import { dryClients } from './dry-run.ts';
 import { AppError, describe } from './errors.ts';
 import { connectRedis } from './jobs/redis.ts';
 import { type Clients, openClients } from './open-clients.ts';
@@ -15,6 +16,9 @@ interface Finding {
   note?: string;
 }
 
+/** Above what any client takes; a disk that hangs takes for ever. */
+const LIMIT_MS = 30_000;
+
 type Look = () => Promise<Omit<Finding, 'part'> | undefined>;
 
 /**
@@ -26,7 +30,9 @@ type Look = () => Promise<Omit<Finding, 'part'> | undefined>;
 export async function check(settings: Settings, say: (line: string) => void): Promise<boolean> {
   const closing = new Closing(() => {});
   try {
-    const looks = Object.entries(parts(settings, openClients(settings, closing), closing));
+    const opened = openClients(settings, closing);
+    const clients = settings.DRY_RUN ? dryClients(opened) : opened;
+    const looks = Object.entries(parts(settings, clients, closing));
     const findings = await Promise.all(looks.map(([part, look]) => find(part, look)));
     for (const { part, state, note } of [{ part: 'settings', state: 'ok' } as Finding, ...findings]) {
       say(`${state.padEnd(6)}  ${part.padEnd(11)}  ${note ?? ''}`.trimEnd());
@@ -38,10 +44,14 @@ export async function check(settings: Settings, say: (line: string) => void): Pr
 }
 
 async function find(part: string, look: Look): Promise<Finding> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${LIMIT_MS / 1000} s`)), LIMIT_MS);
   try {
-    return { part, ...((await look()) ?? { state: 'ok' }) };
+    return { part, ...((await Promise.race([look(), late])) ?? { state: 'ok' }) };
   } catch (error) {
     return { part, state: 'fault', note: describe(error) };
+  } finally {
+    clearTimeout(timer);
   }
 }
 

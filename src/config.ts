@@ -207,6 +207,9 @@ export const schema = z.object({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('JSON lines on stdout'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url('https:', 'http:')
+    .optional()
+    .describe('OpenTelemetry collector for traces (OTLP over HTTP); none are kept where unset'),
 });
 
 export type Settings = z.output<typeof schema>;

@@ -50,6 +50,8 @@ export interface News {
   publishedAt: Date;
   /** Who asked, where a person did. */
   requestedBy?: string;
+  /** `traceparent` of its taking in, where traces are kept. */
+  trace?: string;
   /** Why it is not believed enough to act upon without a person. */
   quarantine?: string;
 }

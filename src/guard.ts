@@ -71,12 +71,17 @@ function checkSameHost({ node, foundInstance, goneAt }: Death, { instanceId, oha
 /** States from which an instance does not come back. Source: EC2 User Guide, Amazon EC2 instance state changes */
 const ENDED: readonly (string | undefined)[] = ['shutting-down', 'terminated', undefined];
 
+/** Whether an instance of this state has ended for good; undefined where EC2 has no such instance. */
+export function hasEnded(state: string | undefined): boolean {
+  return ENDED.includes(state);
+}
+
 /**
  * @param state what EC2 shows; undefined where it has no such instance
  * @throws AppError `contradiction` for one that lives or may live again
  */
 export function checkEnded(instanceId: string, state: string | undefined): void {
-  if (ENDED.includes(state)) return;
+  if (hasEnded(state)) return;
   throw new AppError(
     'contradiction',
     `the event says that instance ${instanceId} ended, but EC2 says ${instanceId} is ${state}`,

@@ -4,14 +4,17 @@ import { createApp, createHealthApp } from './api/app.ts';
 import { countedReceive, countedVerify } from './api/counted.ts';
 import type { Probes } from './api/health.ts';
 import { type Listening, listen } from './api/listen.ts';
+import { liveStream } from './api/live.ts';
 import { scraper } from './api/metrics.ts';
 import { receiver } from './api/receive.ts';
 import { startPoller } from './api/sqs.ts';
+import { tracedReceive } from './api/traced.ts';
 import { hostGate } from './api/verify-host.ts';
 import { snsGate } from './api/verify-sns.ts';
 import { archivedKeys } from './clients/archived-keys.ts';
 import { attribute, ohaiTime } from './clients/chef-node.ts';
 import { SigningCertificates } from './clients/signing-certificate.ts';
+import type { SqsClient } from './clients/sqs.ts';
 import { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
 import { dryClients, drySettings } from './dry-run.ts';
@@ -19,22 +22,28 @@ import { AppError, describe } from './errors.ts';
 import { Alerts } from './jobs/alerts.ts';
 import { deletionBudget } from './jobs/budget.ts';
 import { takeCensus } from './jobs/census.ts';
-import { Dispatcher } from './jobs/dispatch.ts';
+import { changesIn } from './jobs/changes.ts';
+import { Dispatcher, openQueue } from './jobs/dispatch.ts';
 import { drySteps } from './jobs/dry-steps.ts';
+import { lastHours } from './jobs/hours.ts';
 import { nonceRegister } from './jobs/nonces.ts';
 import { Outages } from './jobs/outage.ts';
 import { connectRedis, type RedisConnections } from './jobs/redis.ts';
 import { keepRetention } from './jobs/retention.ts';
 import { loadScripts, type RunScript } from './jobs/scripts.ts';
 import { lifecycleHeartbeat } from './jobs/steps/lifecycle.ts';
+import { zombieLook } from './jobs/steps/zombie.ts';
 import { createSteps } from './jobs/steps.ts';
 import { type JobRecord, JobStore } from './jobs/store.ts';
 import { timedSteps } from './jobs/timed-steps.ts';
+import { tracedSteps } from './jobs/traced-steps.ts';
 import { Trigger } from './jobs/trigger.ts';
 import { startWorker } from './jobs/worker.ts';
+import { Zombies } from './jobs/zombies.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Clients, openClients } from './open-clients.ts';
 import { keepProvisioned } from './provision.ts';
+import { NO_TRACING, openTracing, type Tracing } from './tracing.ts';
 
 export interface Service {
   /** Where it answers. */
@@ -56,6 +65,7 @@ interface Base {
   trigger: Trigger;
   alerts: Alerts;
   metrics: Metrics;
+  tracing: Tracing;
 }
 
 const CONCURRENCY = 64;
@@ -97,6 +107,10 @@ export async function startService(given: Settings): Promise<Service> {
 
 async function openBase(settings: Settings, log: Logger, closing: Closing): Promise<Base> {
   const metrics = createMetrics();
+  const endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT?.href;
+  const tracing = closing.add('tracing', endpoint ? openTracing(endpoint) : NO_TRACING, opened =>
+    opened.close(),
+  );
   const opened = openClients(settings, closing, metrics.call);
   const clients = settings.DRY_RUN ? dryClients(opened) : opened;
   const prefix = settings.REDIS_PREFIX;
@@ -128,22 +142,47 @@ async function openBase(settings: Settings, log: Logger, closing: Closing): Prom
     trigger: new Trigger(redis.commands, run, triggerOptions, log),
     alerts,
     metrics,
+    tracing,
   };
 }
 
 /** The role `worker`: jobs, and the chef-client run after them. */
 function startWork(base: Base): void {
-  const { settings, log, closing, clients, redis, run, store, dispatcher, trigger, alerts, metrics } = base;
+  const {
+    settings,
+    log,
+    closing,
+    clients,
+    redis,
+    run,
+    store,
+    dispatcher,
+    trigger,
+    alerts,
+    metrics,
+    tracing,
+  } = base;
   const { chef, nagios, archive, autoScaling, ec2 } = clients;
+  const reading = { attribute, ohaiTime, instanceAttribute: settings.CHEF_INSTANCE_ATTRIBUTE };
+  const zombies = new Zombies({
+    redis: redis.commands,
+    run,
+    prefix: settings.REDIS_PREFIX,
+    store,
+    dispatcher,
+    look: zombieLook({ chef, ...reading }),
+    raise: alerts.raise,
+    log,
+  });
+  closing.add('zombies', zombies, opened => opened.close());
+  zombies.start();
   const dependencies = {
+    ...reading,
     chef,
     nagios,
     archive,
     autoScaling,
     ec2: settings.VERIFY_EC2 ? ec2 : undefined,
-    attribute,
-    ohaiTime,
-    instanceAttribute: settings.CHEF_INSTANCE_ATTRIBUTE,
     protectedNodes: settings.PROTECTED_NODES,
     spend: deletionBudget(run, {
       maxDeletes: settings.MAX_DELETES,
@@ -152,6 +191,7 @@ function startWork(base: Base): void {
     required: settings.NAGIOS_REQUIRED,
     lifecycleResult: settings.LIFECYCLE_RESULT,
     stamp: (jobId: string) => trigger.stamp(jobId),
+    expectReturn: (jobId: string) => zombies.expect(jobId),
     raise: alerts.raise,
     downtimeJobs: (job: JobRecord) => store.downtimeJobs(job),
   };
@@ -174,7 +214,9 @@ function startWork(base: Base): void {
       redis: redis.blocking,
       store,
       dispatcher,
-      steps: timedSteps(steps, (step, outcome, seconds) => metrics.steps.observe({ step, outcome }, seconds)),
+      steps: timedSteps(tracedSteps(steps, tracing), (step, outcome, seconds) =>
+        metrics.steps.observe({ step, outcome }, seconds),
+      ),
       log,
       outages,
       heartbeat: lifecycleHeartbeat(autoScaling),
@@ -236,12 +278,14 @@ async function openDoors({
   trigger,
   alerts,
   metrics,
+  tracing,
 }: Base): Promise<Listening> {
   const { chef, nagios, archive, sns, sqs } = clients;
   const hasApi = settings.ROLES.has('api');
   const hasPoller = settings.ROLES.has('poller');
   const ready = () => redis.check.now();
   const topics = new Set(settings.SNS_TOPIC_ARNS);
+  const queues = new Set(settings.SQS_QUEUE_URLS.map(url => url.href));
   const certificates = closing.add('certificates of SNS', new SigningCertificates(metrics.call), opened =>
     opened.close(),
   );
@@ -257,17 +301,25 @@ async function openDoors({
     archivedKeys: client => archivedKeys(archive, client),
     claimNonce: nonceRegister(redis.commands, settings.REDIS_PREFIX),
   });
-  const receive = countedReceive(receiver(store, dispatcher, doubtHost, log), metrics);
+  const receive = tracedReceive(
+    countedReceive(receiver(store, dispatcher, doubtHost, log), metrics),
+    tracing,
+  );
   const probes: Probes = {
     redis: { check: ready, vital: true },
     chef: { check: () => chef.probe(), vital: false },
     ...(nagios && { nagios: { check: () => nagios.probe(), vital: false } }),
     archive: { check: () => archive.probe(), vital: false },
+    ...((settings.QUEUE_ID || queues.size > 0) && {
+      sqs: { check: () => reach(sqs, queues), vital: false },
+    }),
   };
   void tellWhatIsMissing(probes, log);
 
+  const census = () => takeCensus(redis.commands, settings.REDIS_PREFIX);
+  const live = liveStream(changesIn(redis.commands, settings.REDIS_PREFIX), store);
   const scrape = scraper(metrics, {
-    census: () => takeCensus(redis.commands, settings.REDIS_PREFIX),
+    census,
     alerts: () => alerts.counts(),
     certificates: () => certificates.size,
   });
@@ -282,6 +334,10 @@ async function openDoors({
         archive,
         probes,
         scrape,
+        tracing,
+        live,
+        summary: { census, hours: count => lastHours(redis.commands, settings.REDIS_PREFIX, count) },
+        openQueue: () => openQueue(redis.commands, settings.REDIS_PREFIX),
         tokens: settings.API_TOKENS,
         log,
       })
@@ -289,11 +345,12 @@ async function openDoors({
   const { HOST: host, PORT: port, TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = settings;
   const tls = certFile && keyFile ? { certFile, keyFile } : undefined;
   const listening = closing.add('API', await listen(app, { host, port, tls }, log), server => server.close());
+  // Before the API, which waits for all that is under way.
+  closing.add('live', live, opened => opened.close());
 
-  const queues = settings.SQS_QUEUE_URLS.map(url => url.href);
   const poller =
     hasPoller &&
-    startPoller(queues, {
+    startPoller([...queues], {
       sqs,
       verify: countedVerify(verify, 'sqs', metrics),
       receive,
@@ -314,6 +371,7 @@ async function openDoors({
       publicUrl: hasApi ? settings.PUBLIC_URL : undefined,
       onReady({ topicArn, queueUrl }) {
         topics.add(topicArn);
+        queues.add(queueUrl);
         if (poller) poller.add(queueUrl);
       },
     });
@@ -322,6 +380,10 @@ async function openDoors({
     log.warn('QUEUE_ID is not set: no topic and no queue of this service’s own');
   }
   return listening;
+}
+
+async function reach(sqs: SqsClient, queues: Iterable<string>): Promise<void> {
+  for (const url of queues) await sqs.attributes(url, ['QueueArn']);
 }
 
 /** The names of topics and queues that a host may have signed its message for. */

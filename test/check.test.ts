@@ -64,7 +64,7 @@ test('each part that is missing is a fault with what to do', async () => {
     NAGIOS_URL: nowhere,
     QUEUE_ID: 'absent',
     PROVISION: 'false',
-    ARCHIVE_URL: 'file:///proc/archive',
+    ARCHIVE_URL: 'file:///dev/null/archive',
     CHEF_CLIENT_COMMAND: '/nowhere/chef-client',
   });
   expect(code).toBe(1);
@@ -72,7 +72,7 @@ test('each part that is missing is a fault with what to do', async () => {
   expect(stdout).toMatch(/^fault +redis +Redis cannot be reached: is it up, and REDIS_URL right\?/m);
   expect(stdout).toMatch(/^fault +chef +/m);
   expect(stdout).toMatch(/^fault +nagios +/m);
-  expect(stdout).toMatch(/^fault +archive +the archive \/proc\/archive cannot be written/m);
+  expect(stdout).toMatch(/^fault +archive +the archive \/dev\/null\/archive cannot be written/m);
   expect(stdout).toMatch(/^fault +aws .*queue-absent.*set PROVISION=true/m);
   expect(stdout).toMatch(/^fault +chef-client +\/nowhere\/chef-client cannot be run/m);
 });

@@ -1,7 +1,11 @@
 import { existsSync } from 'node:fs';
-import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
+import { GetQueueAttributesCommand, SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Closing } from '../src/closing.ts';
+import { readSettings } from '../src/config.ts';
+import { dryClients } from '../src/dry-run.ts';
 import type { Job } from '../src/job.ts';
+import { openClients } from '../src/open-clients.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { registerNode } from './parts/chef-server.ts';
 import { until } from './parts/process.ts';
@@ -13,6 +17,21 @@ import { instanceId, startWorld, terminationNotice, type World } from './parts/w
 const NAMES = ['pushed', 'queued', 'hooked', 'asked', 'restored'];
 /** What AWS is asked that changes nothing but how long a message in hand stays hidden. */
 const AWS_READS = ['ReceiveMessage', 'ChangeMessageVisibilityBatch', 'GetQueueUrl', 'GetQueueAttributes'];
+
+const LOOKS = [
+  ...['getNode', 'getClient', 'getClientKeys', 'hasKeyOf', 'snapshot', 'findNodeNames', 'listNodes'],
+  ...['knowsHost', 'listDowntimes', 'get', 'list', 'topicExists', 'subscriptions', 'subscriptionAttributes'],
+  ...[
+    'receive',
+    'changeVisibility',
+    'queueUrl',
+    'attributes',
+    'instanceState',
+    'instances',
+    'probe',
+    'close',
+  ],
+];
 
 let world: World;
 let chef: Recorder;
@@ -29,12 +48,21 @@ beforeAll(async () => {
     startRecorder(world.aws?.url ?? ''),
     startWebhook(),
   ]);
-  env = testEnvironment({ ...world.env, LOG_LEVEL: 'info', ALERT_WEBHOOK_URL: webhook.url, NODE_SIGNATURES: 'optional' });
+  env = testEnvironment({
+    ...world.env,
+    LOG_LEVEL: 'info',
+    ALERT_WEBHOOK_URL: webhook.url,
+    NODE_SIGNATURES: 'optional',
+  });
   for (const [at, name] of NAMES.entries()) {
     await registerNode(world.chef, { name, instanceId: instanceId(at) });
   }
-  await startIt({ PROVISION: 'true' });
+  // Without the poller, whose last long poll the emulator would still give a message.
+  await startIt({ PROVISION: 'true', ROLES: 'api,worker' });
   await provisioned();
+  // The emulator may hand what is given back to a long poll that is over; then it comes again soon.
+  const Attributes = { VisibilityTimeout: '3' };
+  await world.aws?.sqs.send(new SetQueueAttributesCommand({ QueueUrl: queueUrl(), Attributes }));
 });
 
 afterAll(async () => {
@@ -71,8 +99,12 @@ async function snapshots() {
   return Promise.all(NAMES.map(name => world.chef.chef.snapshot(name)));
 }
 
+function queueUrl(): string {
+  return `${world.aws?.url}/000000000000/chef-client-deregistration-queue-dry`;
+}
+
 async function messagesInQueue(): Promise<number> {
-  const QueueUrl = `${world.aws?.url}/000000000000/chef-client-deregistration-queue-dry`;
+  const QueueUrl = queueUrl();
   const { Attributes = {} } =
     (await world.aws?.sqs.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }))) ?? {};
   return (
@@ -88,13 +120,17 @@ test('a dry run goes the whole way of each event, tells what it would do, and ch
   await api.event({ kind: 'delete', node: 'restored' });
   await finished('restored');
   const archived = await api.request('GET', '/archives');
-  await until('the queue to be read', async () => (await messagesInQueue()) === 0);
   const before = await snapshots();
   const downtimes = await world.nagios.downtimes();
   world.nagios.requests.length = 0;
   webhook.alerts.length = 0;
 
-  await startIt({ DRY_RUN: 'true', CHEF_SERVER_URL: chef.url, AWS_ENDPOINT_URL: aws.url, PUBLIC_URL: 'http://127.0.0.1:9' });
+  await startIt({
+    DRY_RUN: 'true',
+    CHEF_SERVER_URL: chef.url,
+    AWS_ENDPOINT_URL: aws.url,
+    PUBLIC_URL: 'http://127.0.0.1:9',
+  });
   await push(terminationNotice(instanceId(0)));
   await world.publisher.publish(terminationNotice(instanceId(1)));
   await world.publisher.publish({ 'not understood': true, type: 'registration' });
@@ -106,7 +142,9 @@ test('a dry run goes the whole way of each event, tells what it would do, and ch
   });
   await api.event({ kind: 'delete', node: 'asked' });
   await api.event({ kind: 'ensure', node: 'restored' });
-  const jobs = new Map(await Promise.all(NAMES.map(async name => [name, notes(await finished(name))] as const)));
+  const jobs = new Map(
+    await Promise.all(NAMES.map(async name => [name, notes(await finished(name))] as const)),
+  );
 
   for (const name of ['pushed', 'queued', 'hooked', 'asked']) {
     expect(jobs.get(name)).toContain(`downtime: would ask Nagios for a downtime of ${name} and its services`);
@@ -115,7 +153,9 @@ test('a dry run goes the whole way of each event, tells what it would do, and ch
     expect(jobs.get(name)).toContain(`delete-node: would delete Chef node ${name}`);
   }
   expect(jobs.get('hooked')).toContain('would answer CONTINUE to hook deregister of web-asg');
-  expect(jobs.get('restored')).toMatch(/recreate-client: would make Chef client restored with the keys of archive/);
+  expect(jobs.get('restored')).toMatch(
+    /recreate-client: would make Chef client restored with the keys of archive/,
+  );
   expect(jobs.get('restored')).toMatch(/recreate-node: would make Chef node restored as in archive/);
   const { lastRun } = await until('the run', async () => {
     const trigger = await api.trigger();
@@ -123,18 +163,27 @@ test('a dry run goes the whole way of each event, tells what it would do, and ch
   });
   expect(lastRun?.output).toMatch(/^DRY_RUN: would run \/bin\/sh /);
 
-  expect(await messagesInQueue()).toBe(2);
+  expect(await messagesInQueue()).toBe(3);
+  // Longer than the queue hides a message by itself.
+  const held = () => aws.requests.filter(({ action }) => action === 'ChangeMessageVisibilityBatch').length;
+  await until('messages to be held for a while', () => held() > 5);
+  const received = service.output().split('message not understood').length - 1;
+  expect(received).toBe(1);
   await service.stop();
   expect(chef.requests.length).toBeGreaterThan(10);
-  expect(chef.requests.filter(({ method, path }) => method !== 'GET' && !path.startsWith('/search/node?'))).toEqual([]);
+  expect(
+    chef.requests.filter(({ method, path }) => method !== 'GET' && !path.startsWith('/search/node?')),
+  ).toEqual([]);
   expect(world.nagios.requests.length).toBeGreaterThan(0);
-  expect(world.nagios.requests.filter(({ method, cgi }) => method !== 'GET' || cgi === 'cmd.cgi')).toEqual([]);
+  expect(world.nagios.requests.filter(({ method, cgi }) => method !== 'GET' || cgi === 'cmd.cgi')).toEqual(
+    [],
+  );
   expect(aws.requests.length).toBeGreaterThan(0);
   expect(aws.requests.filter(({ action = '' }) => !AWS_READS.includes(action))).toEqual([]);
   expect(webhook.alerts).toEqual([]);
   expect(await snapshots()).toEqual(before);
   expect(await world.nagios.downtimes()).toEqual(downtimes);
-  expect(await messagesInQueue()).toBe(2);
+  expect(await messagesInQueue()).toBe(3);
 
   // What it heard of is news to the service that follows it.
   await startIt({});
@@ -154,4 +203,30 @@ test('a dry run makes no folder for its archive', async () => {
   const { body } = await api.request('GET', '/readyz');
   expect(body).toMatchObject({ archive: 'ok' });
   expect(existsSync(new URL(archive).pathname)).toBe(false);
+});
+
+test('whatever a client can do but look is refused, and reaches nobody', async () => {
+  const settings = readSettings({ ...env, CHEF_SERVER_URL: chef.url, AWS_ENDPOINT_URL: aws.url });
+  const closing = new Closing(() => {});
+  const real = openClients(settings, closing);
+  const { alertChannels, ...dry } = dryClients(real);
+  const asked = [chef, aws].flatMap(({ requests }) => requests).length;
+  expect(alertChannels).toEqual([]);
+  const changes: string[] = [];
+  for (const [name, client] of Object.entries(dry)) {
+    const original = real[name as keyof typeof dry];
+    const proto = Object.getPrototypeOf(original);
+    const methods = Object.getOwnPropertyNames(proto === Object.prototype ? original : proto);
+    for (const method of methods) {
+      if (method === 'constructor' || LOOKS.includes(method)) continue;
+      changes.push(method);
+      const call = Reflect.get(client ?? {}, method) as () => Promise<unknown>;
+      await expect(call(), `${name}.${method}`).rejects.toThrow('since DRY_RUN is set');
+    }
+  }
+  expect(changes).toEqual(
+    expect.arrayContaining(['deleteNode', 'scheduleDowntime', 'save', 'delete', 'subscribe']),
+  );
+  expect([chef, aws].flatMap(({ requests }) => requests)).toHaveLength(asked);
+  await closing.close();
 });

@@ -1,20 +1,27 @@
 import { randomUUID } from 'node:crypto';
-import express, { type Express, type RequestHandler } from 'express';
+import type { Queue } from 'bullmq';
+import express, { type Express } from 'express';
 import { middleware as openApiValidator } from 'express-openapi-validator';
 import type { Logger } from 'pino';
 import type { Archive } from '../clients/archive.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Trigger } from '../jobs/trigger.ts';
+import type { Tracing } from '../tracing.ts';
 import { archiveRoutes } from './archives.ts';
 import { identify, requireCaller } from './auth.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes, type Probes } from './health.ts';
 import { jobRoutes } from './jobs.ts';
+import { type Live, liveRoutes } from './live.ts';
 import { metricsRoutes, type Scrape } from './metrics.ts';
+import { pageRoutes } from './page.ts';
 import { notFound, problems } from './problem.ts';
+import { QUEUES, queueBoard, tokenOfCookie } from './queues.ts';
 import type { Receive } from './receive.ts';
 import { type SnsDoor, snsRoutes } from './sns.ts';
+import { type SummarySources, summaryRoutes } from './summary.ts';
+import { tracedRequests } from './traced.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {
@@ -34,6 +41,11 @@ export interface ApiDependencies {
   archive: Archive;
   probes: Probes;
   scrape: Scrape;
+  tracing: Tracing;
+  live: Live;
+  summary: SummarySources;
+  /** BullMQ's queue, to be looked at. */
+  openQueue: () => Queue;
   tokens: ReadonlyMap<string, string>;
   log: Logger;
 }
@@ -50,14 +62,22 @@ export function createApp({
   archive,
   probes,
   scrape,
+  tracing,
+  live,
+  summary,
+  openQueue,
   tokens,
   log,
 }: ApiDependencies): Express {
   const app = bareApp(log);
   app.use(healthRoutes(probes));
   app.use(metricsRoutes(scrape));
+  app.use(pageRoutes());
+  app.use(['/sns', '/events'], tracedRequests(tracing));
   app.use(snsRoutes(door));
+  app.use(QUEUES, tokenOfCookie);
   app.use(identify(tokens));
+  app.use(QUEUES, queueBoard(openQueue));
   app.use(express.json({ limit: '64kb' }));
   app.use(
     openApiValidator({
@@ -72,16 +92,13 @@ export function createApp({
       },
     }),
   );
-  app.use(documentedOnly);
   app.use(eventRoutes(receive, archive));
   app.use(jobRoutes({ store, dispatcher, trigger }));
   app.use(archiveRoutes(archive));
+  app.use(summaryRoutes(summary));
+  app.use(liveRoutes(live));
   return closed(app);
 }
-
-/** What the contract does not know was checked for nothing, not even a token: HEAD of a route that has GET, for one. */
-const documentedOnly: RequestHandler = (request, response, next) =>
-  'openapi' in request ? next() : notFound(request, response, next);
 
 /** What a process without the API answers: only whether it lives and is ready, and its metrics. */
 export function createHealthApp(probes: Probes, scrape: Scrape, log: Logger): Express {

@@ -12,7 +12,7 @@ export interface CallLimits {
 
 const MINUTE_MS = 60_000;
 
-export function callLimits(): CallLimits {
+function callLimits(): CallLimits {
   return {
     // 500 a second over a minute: a script that ran wild, and no client that means it.
     calls: new RateLimit({ limit: 30_000, windowMs: MINUTE_MS }),

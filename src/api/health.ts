@@ -3,7 +3,7 @@ import { Router } from 'express';
 import { describe } from '../errors.ts';
 
 /** A part that this process needs; `ok`, or what is wrong with it. */
-export interface Probe {
+interface Probe {
   check: () => Promise<void>;
   /** Whether events cannot be taken without it. */
   vital: boolean;

@@ -108,6 +108,7 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
   return router;
 }
 
-function present({ run, seq, facts, lifecycle, publishedAt, ...job }: JobRecord): Job {
+/** As the contract has it. */
+export function present({ run, worker, seq, facts, lifecycle, publishedAt, trace, ...job }: JobRecord): Job {
   return job;
 }

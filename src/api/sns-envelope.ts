@@ -30,11 +30,11 @@ const EVERY = [
 const CONFIRMATION: Form = { required: [...EVERY, 'Token', 'SubscribeURL'], optional: [] };
 
 /** Source: https://docs.aws.amazon.com/sns/latest/dg/http-notification-json.html and its sister pages */
-const FORMS: Record<string, Form> = {
-  Notification: { required: EVERY, optional: ['Subject', 'UnsubscribeURL'] },
-  SubscriptionConfirmation: CONFIRMATION,
-  UnsubscribeConfirmation: CONFIRMATION,
-};
+const FORMS = new Map<string, Form>([
+  ['Notification', { required: EVERY, optional: ['Subject', 'UnsubscribeURL'] }],
+  ['SubscriptionConfirmation', CONFIRMATION],
+  ['UnsubscribeConfirmation', CONFIRMATION],
+]);
 const NAMES = ['Type', ...EVERY, 'Subject', 'UnsubscribeURL', 'Token', 'SubscribeURL'];
 
 /** SNS's own limit is 256 KiB for a message, 100 characters for a subject; URLs and tokens have a few hundred. */
@@ -47,7 +47,7 @@ const LONGEST = 2_048;
  */
 export function readEnvelope(body: string): SnsEnvelope {
   const given = parse(body);
-  const form = FORMS[text(given, 'Type')];
+  const form = FORMS.get(text(given, 'Type'));
   if (!form) throw malformed('Type', `is ${JSON.stringify(given['Type']).slice(0, 80)}`);
   const { required, optional } = form;
   for (const name of Object.keys(given)) {

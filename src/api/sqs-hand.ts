@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { BATCH, type SqsClient } from '../clients/sqs.ts';
+import type { SqsClient } from '../clients/sqs.ts';
 import { describe } from '../errors.ts';
 
 /** What is finished within so many milliseconds is deleted in one call. */
@@ -61,7 +61,10 @@ export class Hand {
   async #deleteFinished(): Promise<void> {
     await delay(GATHER_MS);
     while (this.#finished.length > 0) {
-      await this.#attempt('delete', this.#sqs.delete(this.#queueUrl, this.#finished.splice(0, BATCH)));
+      await this.#attempt(
+        'delete',
+        this.#sqs.delete(this.#queueUrl, this.#finished.splice(0, this.#sqs.batch)),
+      );
     }
     this.#deletion = undefined;
   }
@@ -72,8 +75,8 @@ export class Hand {
 
   async #hideFor(seconds: number): Promise<void> {
     const receipts = [...this.#held];
-    for (let at = 0; at < receipts.length; at += BATCH) {
-      const some = receipts.slice(at, at + BATCH);
+    for (let at = 0; at < receipts.length; at += this.#sqs.batch) {
+      const some = receipts.slice(at, at + this.#sqs.batch);
       await this.#attempt('hold', this.#sqs.changeVisibility(this.#queueUrl, some, seconds));
     }
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { backoff } from '../backoff.ts';
-import { BATCH, type QueueMessage, type SqsClient } from '../clients/sqs.ts';
+import type { QueueMessage, SqsClient } from '../clients/sqs.ts';
 import { AppError, describe } from '../errors.ts';
 import type { News } from '../event.ts';
 import { keepTrying } from '../keep-trying.ts';
@@ -83,14 +83,17 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
     hands.push(hand);
     const underWay = new Set<Promise<void>>();
     while (!signal.aborted) {
-      while (underWay.size > IN_HAND - BATCH) await Promise.race(underWay);
+      while (underWay.size > IN_HAND - sqs.batch) await Promise.race(underWay);
       await outage;
       while (hand.size >= MOST_KEPT && !signal.aborted) {
         await delay(MOST_KEPT_PAUSE_MS, undefined, { signal }).catch(() => {});
       }
       const suspicious = failing.size >= SUSPICIOUS;
       if (suspicious) await delay(backoff(++trials, TRIAL_WAITS), undefined, { signal }).catch(() => {});
-      const received = await keepTrying(() => sqs.receive(queueUrl, suspicious ? 1 : BATCH, signal), trying);
+      const received = await keepTrying(
+        () => sqs.receive(queueUrl, suspicious ? 1 : sqs.batch, signal),
+        trying,
+      );
       for (const message of received ?? []) {
         hand.hold(message.receipt);
         const work = take(message, hand, log).finally(() => underWay.delete(work));

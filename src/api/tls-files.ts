@@ -1,6 +1,5 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import type { Server } from 'node:https';
-import { createSecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 import { describe } from '../errors.ts';
 
@@ -11,7 +10,7 @@ export interface TlsFiles {
 }
 
 export interface ReloadingCertificate {
-  /** @throws Error where the two cannot be used together */
+  /** @throws Error where one cannot be read */
   read: () => { cert: string; key: string };
   /** Gives the server what the files hold whenever they change; what it gives back ends that. */
   watch: (server: Server) => () => void;
@@ -23,11 +22,7 @@ const WATCH_MS = 2_000;
 /** Renewed certificates count for new connections without a restart; one that cannot be used leaves the old in place. */
 export function reloadingCertificate({ certFile, keyFile }: TlsFiles, log: Logger): ReloadingCertificate {
   const files = [certFile, keyFile];
-  const read = () => {
-    const pair = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
-    createSecureContext(pair);
-    return pair;
-  };
+  const read = () => ({ cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') });
   return {
     read,
     watch(server) {

@@ -78,16 +78,16 @@ function certificateHost({ SigningCertURL, TopicArn }: SnsEnvelope, others: read
   );
 }
 
-const SUFFIXES: Record<string, string> = {
-  aws: 'amazonaws.com',
-  'aws-us-gov': 'amazonaws.com',
-  'aws-cn': 'amazonaws.com.cn',
-};
+const SUFFIXES = new Map([
+  ['aws', 'amazonaws.com'],
+  ['aws-us-gov', 'amazonaws.com'],
+  ['aws-cn', 'amazonaws.com.cn'],
+]);
 
 /** `sns.<region>.amazonaws.com`; undefined in partitions that are not public. */
 function snsHost(topicArn: string): string | undefined {
   const [, partition = '', , region = ''] = topicArn.split(':');
-  const suffix = SUFFIXES[partition];
+  const suffix = SUFFIXES.get(partition);
   return suffix && `sns.${region}.${suffix}`;
 }
 

@@ -80,7 +80,7 @@ export const COMMANDS = {
     options: { node: { type: 'string', help: 'name of a node' }, ...LIMIT },
   },
   trigger: { operands: '', help: 'the chef-client run after the last deletion', options: {} },
-  check: { operands: '', help: 'whether the service and what it needs can be reached', options: {} },
+  health: { operands: '', help: 'whether the service and what it needs can be reached', options: {} },
   completion: {
     operands: '',
     help: 'bash completion: source <(chef-deregistration-manager completion)',

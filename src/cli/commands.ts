@@ -60,7 +60,7 @@ export const RUN: Record<Exclude<CommandName, 'completion'>, (context: Context) 
     ];
     return { json: status, text: text.filter(Boolean).join('\n') };
   },
-  async check(context) {
+  async health(context) {
     none(context);
     const parts = await context.api<Record<string, string>>('GET', '/readyz', undefined, [503]);
     const rows = Object.entries(parts);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { EC2Client as Ec2Api, type Filter, paginateDescribeInstances } from '@aws-sdk/client-ec2';
+import type { EC2Client, Filter } from '@aws-sdk/client-ec2';
 import { AppError, describe } from '../errors.ts';
-import { type AwsOptions, ByRegion, callAws, clientConfig } from './aws.ts';
+import { type AwsOptions, callAws, clientConfig } from './aws.ts';
 
 export interface Ec2Options extends AwsOptions {
   /** How long a question waits for others to share its call, in milliseconds; 50 unless told. */
@@ -19,24 +19,30 @@ const BATCH = 100;
 const PAGE = 1000;
 const LIST_TIMEOUT_MS = 120_000;
 
+/** Loaded when first needed: it is by far the largest of the SDK's clients, and most services never ask EC2. */
+const loadSdk = () => import('@aws-sdk/client-ec2');
+
+interface Api {
+  client: EC2Client;
+  paginate: Awaited<ReturnType<typeof loadSdk>>['paginateDescribeInstances'];
+}
+
 interface Region {
-  api: Ec2Api;
+  api: Promise<Api>;
   waiting: Map<string, PromiseWithResolvers<InstanceState>>;
   asking: boolean;
 }
 
 /** Amazon EC2, as far as the service calls it: `ec2:DescribeInstances`. Every call throws as `callAws` does. */
 export class Ec2Client {
-  readonly #apis: ByRegion<Ec2Api>;
+  readonly #options: AwsOptions;
   readonly #regions = new Map<string | undefined, Region>();
   readonly #pace: { gatherMs: number; pauseMs: number };
 
   constructor(options: Ec2Options) {
     const { gatherMs = 50, pauseMs = 200 } = options;
     this.#pace = { gatherMs, pauseMs };
-    this.#apis = new ByRegion(
-      region => new Ec2Api(clientConfig({ ...options, region: region ?? options.region })),
-    );
+    this.#options = options;
   }
 
   /**
@@ -45,12 +51,7 @@ export class Ec2Client {
    * @param region the configured one unless told
    */
   instanceState(instanceId: string, region?: string): Promise<InstanceState> {
-    const asked = this.#regions.get(region) ?? {
-      api: this.#apis.in(region),
-      waiting: new Map(),
-      asking: false,
-    };
-    this.#regions.set(region, asked);
+    const asked = this.#in(region);
     const answer = asked.waiting.get(instanceId) ?? Promise.withResolvers<InstanceState>();
     asked.waiting.set(instanceId, answer);
     if (!asked.asking) void this.#ask(asked);
@@ -58,12 +59,22 @@ export class Ec2Client {
   }
 
   /** All instances of a region that EC2 knows, those that ended within the last hour or so among them. */
-  instances(region?: string): Promise<Map<string, InstanceState>> {
-    return describeInstances(this.#apis.in(region));
+  async instances(region?: string): Promise<Map<string, InstanceState>> {
+    return describeInstances(await this.#in(region).api);
   }
 
-  close(): void {
-    this.#apis.close();
+  async close(): Promise<void> {
+    for (const { api } of this.#regions.values()) (await api).client.destroy();
+  }
+
+  #in(region: string | undefined): Region {
+    const known = this.#regions.get(region) ?? {
+      api: openApi({ ...this.#options, region: region ?? this.#options.region }),
+      waiting: new Map(),
+      asking: false,
+    };
+    this.#regions.set(region, known);
+    return known;
   }
 
   async #ask(region: Region): Promise<void> {
@@ -74,7 +85,7 @@ export class Ec2Client {
       for (const [id] of batch) region.waiting.delete(id);
       try {
         const states = await statesOf(
-          region.api,
+          await region.api,
           batch.map(([id]) => id),
         );
         for (const [id, answer] of batch) answer.resolve(states.get(id));
@@ -87,11 +98,16 @@ export class Ec2Client {
   }
 }
 
+async function openApi(options: AwsOptions): Promise<Api> {
+  const { EC2Client, paginateDescribeInstances } = await loadSdk();
+  return { client: new EC2Client(clientConfig(options)), paginate: paginateDescribeInstances };
+}
+
 /**
  * Asked by a filter, since one unknown id in `InstanceIds` fails the whole call. EC2 may answer so even then, of an
  * instance that it forgets meanwhile (https://github.com/boto/boto3/issues/977): the others are asked for again.
  */
-async function statesOf(api: Ec2Api, ids: readonly string[]): Promise<Map<string, InstanceState>> {
+async function statesOf(api: Api, ids: readonly string[]): Promise<Map<string, InstanceState>> {
   if (ids.length === 0) return new Map();
   try {
     return await describeInstances(api, [{ Name: 'instance-id', Values: [...ids] }]);
@@ -103,7 +119,7 @@ async function statesOf(api: Ec2Api, ids: readonly string[]): Promise<Map<string
   }
 }
 
-async function describeInstances(api: Ec2Api, filters?: Filter[]): Promise<Map<string, InstanceState>> {
+async function describeInstances(api: Api, filters?: Filter[]): Promise<Map<string, InstanceState>> {
   const call = {
     action: 'ec2:DescribeInstances',
     resource: '*',
@@ -112,7 +128,7 @@ async function describeInstances(api: Ec2Api, filters?: Filter[]): Promise<Map<s
   return callAws(call, async options => {
     const states = new Map<string, InstanceState>();
     const input = filters ? { Filters: filters } : {};
-    for await (const page of paginateDescribeInstances({ client: api, pageSize: PAGE }, input, options)) {
+    for await (const page of api.paginate({ client: api.client, pageSize: PAGE }, input, options)) {
       for (const { Instances = [] } of page.Reservations ?? []) {
         for (const { InstanceId, State } of Instances) {
           // A state that is not told is not the end of an instance.

@@ -26,8 +26,6 @@ export interface QueueMessage {
 
 export type QueueAttributes = Partial<Record<QueueAttributeName, string>>;
 
-/** Most messages that one call receives, deletes or changes. */
-export const BATCH = 10;
 /** Longest wait of a long poll. */
 const WAIT_SECONDS = 20;
 /** A long poll that says nothing for so much longer than it may wait is lost. */
@@ -35,6 +33,8 @@ const RECEIVE_TIMEOUT_MS = WAIT_SECONDS * 1000 + 8_000;
 
 /** Amazon SQS, as far as the service calls it; queues are named by their URLs. Every call throws as `callAws` does. */
 export class SqsClient {
+  /** Messages that one call takes or gives at the most. */
+  readonly batch = 10;
   readonly #clients: ByRegion<SQSClient>;
 
   constructor(options: AwsOptions) {

@@ -58,7 +58,8 @@ export class Dispatcher {
   }
 }
 
-function openQueue(connection: Redis, prefix: string): Queue {
+/** BullMQ's queue of jobs. */
+export function openQueue(connection: Redis, prefix: string): Queue {
   const queue = new Queue(QUEUE, {
     connection,
     prefix,

@@ -3,7 +3,7 @@ import { describe } from '../errors.ts';
 import type { StepName } from '../job.ts';
 import { plan } from '../plan.ts';
 import type { Dispatcher } from './dispatch.ts';
-import type { Facts, JobRecord, JobStore } from './store.ts';
+import type { Claimed, Facts, JobRecord, JobStore } from './store.ts';
 
 /** Thrown where another worker has the job by now: nothing more may be done for it here. */
 export class LostLock extends Error {}
@@ -70,9 +70,10 @@ export async function runSteps(
   }
 }
 
-/** @throws Waits */
-async function goOn(claim: ReturnType<JobStore['claimNode']>, dispatcher: Dispatcher): Promise<void> {
-  const { goesOn, tokens } = await claim;
+/** @throws Waits, LostLock */
+async function goOn(claim: Promise<Claimed>, dispatcher: Dispatcher): Promise<void> {
+  const { goesOn, tokens, lost } = await claim;
+  if (lost) throw new LostLock();
   await dispatcher.dispatch(tokens);
   if (!goesOn) throw new Waits();
 }

@@ -1,7 +1,19 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 
-const NAMES = ['accept', 'move', 'claim', 'note', 'list', 'spend', 'stamp', 'begin-run', 'end-run'] as const;
+const NAMES = [
+  'accept',
+  'move',
+  'claim',
+  'note',
+  'list',
+  'revive',
+  'spend',
+  'stamp',
+  'take-due',
+  'begin-run',
+  'end-run',
+] as const;
 type ScriptName = (typeof NAMES)[number];
 type Argument = string | number;
 

@@ -59,6 +59,8 @@ export interface JobRecord extends Job {
   lifecycle?: LifecycleAction;
   /** When its event was published. */
   publishedAt: Date;
+  /** `traceparent` of the span in which its event was taken in. */
+  trace?: string;
   facts: Facts;
 }
 
@@ -70,6 +72,16 @@ export interface JobFilter {
   limit: number;
   cursor?: string | undefined;
 }
+
+/** The steps of a deletion that are done once more for a node that came back. */
+const DONE_AGAIN: readonly StepName[] = [
+  'find',
+  'guard',
+  'archive',
+  'delete-client',
+  'delete-node',
+  'verify',
+];
 
 export type JobError = NonNullable<Job['error']>;
 
@@ -86,6 +98,15 @@ interface Change {
   discarded?: boolean;
   /** Who has it from now on. */
   worker?: string;
+}
+
+/** What became of a job that learnt what it is about. */
+export interface Claimed {
+  /** Whether it may go on; else it waits for its turn. */
+  goesOn: boolean;
+  tokens: Token[];
+  /** Another worker has it by now. */
+  lost?: true;
 }
 
 /** `ID.RUN`: what BullMQ is handed. */
@@ -141,6 +162,7 @@ export class JobStore {
       instanceId,
       lifecycle,
       requestedBy: news.requestedBy,
+      trace: news.trace,
       error: quarantine && JSON.stringify({ code: 'untrusted', message: quarantine } satisfies JobError),
     });
     const reply = await this.#run('accept', JSON.stringify(arrival), ...record);
@@ -149,7 +171,9 @@ export class JobStore {
       const field = 'Idempotency-Key';
       throw new AppError('invalid', `${field} was given to another request before; use a new one`, { field });
     }
-    await this.#check?.replicated(`${this.#prefix}:job:${jobId}`);
+    // The record of a job that is known already may be forgotten; its number never is.
+    const written = outcome === 'accepted' ? `job:${jobId}` : 'seq';
+    await this.#check?.replicated(`${this.#prefix}:${written}`);
     return { jobId, outcome, tokens };
   }
 
@@ -157,24 +181,17 @@ export class JobStore {
     return toRecord(id, await this.#redis.hgetall(`${this.#prefix}:job:${id}`));
   }
 
-  /** Newest first. The cost follows the limit, not the number of jobs. */
+  /**
+   * Newest first. The cost follows the limit, not the number of jobs: where a filter lets few of a node's jobs through,
+   * a page has fewer than it may have, and only `next` tells whether it is the last.
+   */
   async list(filter: JobFilter): Promise<{ jobs: JobRecord[]; next: string | null }> {
-    const wanted = filter.limit + 1;
-    const jobs: JobRecord[] = [];
-    let cursor = filter.cursor ?? '+inf';
-    for (let page: string[] = []; ; ) {
-      page = (await this.#run('list', wanted, cursor, ...lists(filter))) as string[];
-      const ids = page.filter((_, at) => at % 2 === 0);
-      jobs.push(
-        ...(await this.#getAll(ids)).filter(
-          (job): job is JobRecord => job !== undefined && matches(job, filter),
-        ),
-      );
-      if (ids.length < wanted || jobs.length >= wanted) break;
-      cursor = page.at(-1) ?? cursor;
-    }
-    const next = jobs.length >= wanted ? String(jobs[filter.limit - 1]?.seq) : null;
-    return { jobs: jobs.slice(0, filter.limit), next };
+    const { limit, cursor = '+inf', kind = '', state = '', node = '', instanceId = '' } = filter;
+    const wanted = [kind, state, node, instanceId];
+    const reply = await this.#run('list', limit, cursor, SCAN, ...wanted, ...lists(filter));
+    const [next, ...ids] = reply as [string, ...string[]];
+    const jobs = (await this.#getAll(ids)).filter(job => job !== undefined && matches(job, filter));
+    return { jobs: jobs as JobRecord[], next: next || null };
   }
 
   /** Moves a job of this run and worker on; false where it is no longer with them or in none of the states. */
@@ -202,20 +219,35 @@ export class JobStore {
     return { moved: false, state: (rest[0] || undefined) as JobState | undefined };
   }
 
+  /**
+   * Opens a deletion again that was done, since its node is there again, with all its guards; `undone` where an `ensure`
+   * has come after it.
+   */
+  async revive(
+    job: JobRecord,
+    facts: Facts = {},
+  ): Promise<{ moved: true; tokens: Token[] } | { moved: false; state: JobState | 'undone' | undefined }> {
+    const learnt = JSON.stringify({ ...job.facts, ...facts });
+    const reply = await this.#run('revive', job.id, learnt, ...DONE_AGAIN.map(step => `step:${step}`));
+    const [moved, ...rest] = reply as [number, ...string[]];
+    if (moved === 1) return { moved: true, tokens: rest };
+    return { moved: false, state: (rest[0] || undefined) as JobState | undefined };
+  }
+
   /** Takes the line of the node that a job turned out to be about; where another is before it there, the job waits. */
-  async claimNode(job: JobRecord, node: string): Promise<{ goesOn: boolean; tokens: Token[] }> {
+  async claimNode(job: JobRecord, node: string): Promise<Claimed> {
     return this.#claim(job, [`n:${node}`, `node:${node}`, 'node', node]);
   }
 
   /** The same for an instance. */
-  async claimInstance(job: JobRecord, instanceId: string): Promise<{ goesOn: boolean; tokens: Token[] }> {
+  async claimInstance(job: JobRecord, instanceId: string): Promise<Claimed> {
     return this.#claim(job, [`i:${instanceId}`, `instance:${instanceId}`, 'instanceId', instanceId]);
   }
 
-  async #claim(job: JobRecord, line: string[]): Promise<{ goesOn: boolean; tokens: Token[] }> {
+  async #claim(job: JobRecord, line: string[]): Promise<Claimed> {
     const reply = await this.#run('claim', job.id, holder(job), ...line);
     const [goesOn, ...tokens] = reply as [number, ...Token[]];
-    return { goesOn: goesOn === 1, tokens };
+    return { goesOn: goesOn === 1, tokens, ...(goesOn === -1 && { lost: true }) };
   }
 
   /** The earlier jobs of the job's node that asked for a downtime, the newest first. */
@@ -261,6 +293,9 @@ function holder({ run, worker }: { run?: number; worker?: string }): string {
 function identityOf({ event, messageId }: News, kind: JobKind): string {
   return kind !== 'ensure' && event.instanceId ? `${kind}:${event.instanceId}` : `message:${messageId}`;
 }
+
+/** Records of a node or an instance that one page looks at. */
+const SCAN = 2_000;
 
 /** The fewest lists that hold every job the filter lets through. */
 function lists({ kind, state, node, instanceId }: JobFilter): string[] {
@@ -312,6 +347,7 @@ function toRecord(id: string, hash: Record<string, string>): JobRecord | undefin
     ...(hash['worker'] && { worker: hash['worker'] }),
     seq: Number(hash['seq']),
     publishedAt: new Date(Number(hash['publishedAt'])),
+    ...(hash['trace'] && { trace: hash['trace'] }),
     ...(hash['approvedBy'] && { approvedBy: hash['approvedBy'] }),
     ...(hash['approvedFor'] && { approvedFor: JSON.parse(hash['approvedFor']) as string[] }),
     ...(hash['lifecycle'] && { lifecycle: JSON.parse(hash['lifecycle']) as LifecycleAction }),

@@ -49,12 +49,14 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
 
   async function work(bull: BullJob, lock: string | undefined): Promise<void> {
     const [id = '', run = ''] = (bull.id ?? '').split('.');
-    const job = await begin(id, Number(run));
-    if (!job) return;
-    const jobLog = log.child({ job: id, kind: job.kind, instanceId: job.instanceId });
     const stillLocked = async () => {
       if (lock !== undefined && (await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
     };
+    // Who was stopped on the way here must not take the record from the one who has the job by now.
+    await stillLocked();
+    const job = await begin(id, Number(run));
+    if (!job) return;
+    const jobLog = log.child({ job: id, kind: job.kind, instanceId: job.instanceId });
     try {
       if (job.attempts > 1)
         await heartbeat(job).catch(error => jobLog.warn({ err: describe(error) }, 'no heartbeat'));
@@ -63,14 +65,16 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
         await runSteps(left, { steps, store, dispatcher, log: jobLog, stillLocked });
         // News that came meanwhile may have left something to do.
         left = (await end(left, 'done')) ? undefined : await store.get(id);
-        if (left?.state !== 'running' || left.run !== job.run || left.worker !== job.worker) left = undefined;
+        if (left && (left.state !== 'running' || left.run !== job.run || left.worker !== job.worker))
+          throw new LostLock();
       }
       jobLog.info({ attempts: job.attempts, node: job.node }, 'job done');
     } catch (error) {
       if (error instanceof Waits) return;
       if (error instanceof LostLock) {
         jobLog.warn('lost the job’s lock: another worker goes on with it');
-        return;
+        // BullMQ must not take the job for done: should nobody else have it, it comes back.
+        throw error;
       }
       const delayMs = await fail(job, error, jobLog);
       if (delayMs === undefined) return;
@@ -107,11 +111,13 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       // What no job could have done is no attempt of this one.
       const attempts = outage ? job.attempts - 1 : job.attempts;
       const { moved } = await store.move(job, ['running'], 'retrying', { attempts, error: said });
-      return moved ? fate.delayMs : undefined;
+      if (!moved) throw new LostLock();
+      return fate.delayMs;
     }
     const state = fate.kind === 'hold' ? 'held' : 'failed';
     jobLog.error({ node: job.node, err: said.message, attempts: job.attempts }, `job ${state}`);
-    if (await end(job, state, said)) onTrouble(job, state, said);
+    if (!(await end(job, state, said))) throw new LostLock();
+    onTrouble(job, state, said);
     return undefined;
   }
 

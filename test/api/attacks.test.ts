@@ -1,26 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { generate } from 'selfsigned';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Service } from '../../src/service.ts';
-import type { CertificateOptions } from '../parts/certificates.ts';
 import { freshDirectory, until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
-import { type SnsMessage, stringToSign } from '../parts/sns-message.ts';
-import { type EnvelopeOptions, type SnsPublisher, startSnsPublisher } from '../parts/sns-publisher.ts';
+import { type SnsPublisher, startSnsPublisher } from '../parts/sns-publisher.ts';
 import { startWebhook, type Webhook } from '../parts/webhook.ts';
-import { terminationNotice } from '../parts/world.ts';
+import { ATTACKS } from './attack-table.ts';
+import { Forger } from './forger.ts';
 import { queued, startApi } from './service-fixture.ts';
 
 const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:deaths';
-const STRANGER = 'arn:aws:sns:eu-west-1:999999999999:deaths';
 
 let redis: RedisServer;
 let publisher: SnsPublisher;
 let webhook: Webhook;
+let sns: Forger;
 let untrust: () => void;
 let service: Service;
 
@@ -30,6 +27,7 @@ beforeAll(async () => {
     startSnsPublisher({ topicArn: TOPIC }),
     startWebhook(),
   ]);
+  sns = new Forger(publisher);
   const { authority } = publisher;
   untrust = authority.trust();
   const { certificate, key } = await authority.issue();
@@ -51,10 +49,6 @@ afterAll(async () => {
   await Promise.all([publisher, webhook, redis].map(part => part?.stop()));
 });
 
-let instances = 0;
-const death = () => terminationNotice(`i-${(++instances).toString(16).padStart(8, '0')}`);
-const signed = (options: EnvelopeOptions = {}) => publisher.envelope(death(), options);
-
 async function post(body: object | string, headers: Record<string, string> = {}) {
   const response = await fetch(`${service.url}/sns`, {
     method: 'POST',
@@ -66,276 +60,8 @@ async function post(body: object | string, headers: Record<string, string> = {})
   return { status: response.status, body: JSON.parse(text) };
 }
 
-/** Signed with a certificate of its own. */
-async function signedBy(options: CertificateOptions): Promise<SnsMessage> {
-  const { certificate, key } = await publisher.authority.issue({ commonName: 'sns.amazonaws.com', ...options });
-  return signed({ key, certUrl: publisher.certificates.serve(certificate) });
-}
-
-async function weaklySigned(): Promise<SnsMessage> {
-  const { cert, private: key } = await generate([{ name: 'commonName', value: 'sns.amazonaws.com' }], {
-    keySize: 1024,
-    algorithm: 'sha256',
-  });
-  return signed({ key, certUrl: publisher.certificates.serve(cert) });
-}
-
-const servedBy = (answer: string | RequestListener) => signed({ certUrl: publisher.certificates.serve(answer) });
-
-/** What SNS signed for a stranger, whose message ends as ours would, read as one of ours: the signed bytes are the same. */
-function shifted(): Record<string, string> {
-  const { Message, MessageId, Timestamp, Type } = signed();
-  const tail = `MessageId\n${MessageId}\nTimestamp\n${Timestamp}\nTopicArn\n${TOPIC}\nType\n${Type}`;
-  const theirs = signed({ TopicArn: STRANGER, Message: `${Message}\n${tail}` });
-  const rest = `MessageId\n${theirs.MessageId}\nTimestamp\n${theirs.Timestamp}\nTopicArn\n${STRANGER}\nType\n${Type}`;
-  const ours = { ...theirs, Message, MessageId, Timestamp, TopicArn: TOPIC, Type: `${Type}\n${rest}` };
-  const lines = ['Message', 'MessageId', 'Timestamp', 'TopicArn', 'Type'] as const;
-  expect(lines.map(name => `${name}\n${ours[name]}\n`).join('')).toBe(stringToSign(theirs));
-  return ours;
-}
-
-interface Attack {
-  name: string;
-  message: () => object | string | Promise<object | string>;
-  headers?: Record<string, string>;
-  status: number;
-  says: RegExp;
-  /** Requests that it makes the service send; none unless told. */
-  fetches?: number;
-}
-
-const DAY_MS = 86_400_000;
-const later = (ms: number) => new Date(Date.now() + ms);
-const certUrl = (host: string) => `https://${host}/SimpleNotificationService-${'0'.repeat(32)}.pem`;
-
-const ATTACKS: Attack[] = [
-  {
-    name: 'a stranger signs with SNS’s own key for his own topic',
-    message: () => signed({ TopicArn: STRANGER, certUrl: publisher.certificates.serve('bait') }),
-    status: 403,
-    says: /topic .*999999999999.* is not one of this service's/,
-  },
-  {
-    name: 'a stranger’s message is cut so that it reads as one of ours',
-    message: shifted,
-    status: 400,
-    says: /Type has a line break/,
-  },
-  {
-    name: 'a line break smuggles a field',
-    message: () => ({ ...signed(), MessageId: 'a\nTimestamp\nb' }),
-    status: 400,
-    says: /MessageId has a line break/,
-  },
-  {
-    name: 'an array reads like its one string',
-    message: () => ({ ...signed(), TopicArn: [TOPIC] }),
-    status: 400,
-    says: /TopicArn is not a string/,
-  },
-  {
-    name: 'a second SigningCertUrl in Lambda’s spelling takes the place of the first',
-    message: () => ({ ...signed(), SigningCertUrl: certUrl('evil.example') }),
-    status: 400,
-    says: /SigningCertUrl is no field of a Notification/,
-  },
-  {
-    name: 'a notification carries the SubscribeURL of a confirmation',
-    message: () => ({ ...signed(), SubscribeURL: 'https://evil.example/' }),
-    status: 400,
-    says: /SubscribeURL is no field of a Notification/,
-  },
-  {
-    name: 'a name is given twice, first as signed, then as wanted',
-    message: () => JSON.stringify(signed()).replace(/}$/, `,"Message":${JSON.stringify(JSON.stringify(death()))}}`),
-    status: 403,
-    says: /signature is not valid/,
-    fetches: 1,
-  },
-  {
-    name: 'characters that are the same bytes once signed',
-    message: () => ({ ...publisher.envelope('\ufffd'), Message: '\ud800' }),
-    status: 400,
-    says: /Message is not well-formed/,
-  },
-  {
-    name: 'a certificate on a host of the attacker’s',
-    message: () => signed({ certUrl: certUrl('evil.example') }),
-    status: 403,
-    says: /SigningCertURL .* is not where SNS keeps its certificates/,
-  },
-  {
-    name: 'a certificate in a bucket named sns',
-    message: () => signed({ certUrl: certUrl('sns.s3-us-west-2.amazonaws.com') }),
-    status: 403,
-    says: /SigningCertURL/,
-  },
-  {
-    name: 'a certificate of SNS in another region than the topic’s',
-    message: () => signed({ certUrl: certUrl('sns.us-east-1.amazonaws.com') }),
-    status: 403,
-    says: /SigningCertURL/,
-  },
-  {
-    name: 'a host that two readers of URLs read differently',
-    message: () => signed({ certUrl: certUrl('sns.eu-west-1.amazonaws.com;.evil.example') }),
-    status: 403,
-    says: /SigningCertURL/,
-  },
-  {
-    name: 'a certificate of somebody else that the host serves, too',
-    message: () => signedBy({ commonName: 'www.amazonaws.com' }),
-    status: 403,
-    says: /is that of "www.amazonaws.com"/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate that begins like SNS’s',
-    message: () => signedBy({ commonName: 'sns.amazonaws.com.evil.example' }),
-    status: 403,
-    says: /is that of "sns.amazonaws.com.evil.example"/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate that has expired',
-    message: () => signedBy({ notBefore: later(-9 * DAY_MS), notAfter: later(-DAY_MS) }),
-    status: 403,
-    says: /is valid from .* to .*, not now/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate that is not valid yet',
-    message: () => signedBy({ notBefore: later(DAY_MS) }),
-    status: 403,
-    says: /not now/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate whose key can be factored',
-    message: weaklySigned,
-    status: 403,
-    says: /no RSA key of 2048 bits/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate that is none',
-    message: () => servedBy('<html>hello</html>'),
-    status: 403,
-    says: /is no certificate/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate that does not exist',
-    message: () => servedBy((_request, response) => void response.writeHead(404).end()),
-    status: 403,
-    says: /answered 404/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate that leads on to another place',
-    message: () =>
-      servedBy((_request, response) => {
-        const location = publisher.certificates.serve('the other place');
-        response.writeHead(302, { location }).end();
-      }),
-    status: 403,
-    says: /answered 302/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate of 200 MB',
-    message: () =>
-      servedBy((_request, response) => {
-        const more = () => {
-          while (!response.destroyed && response.write('A'.repeat(65_536)));
-        };
-        response.writeHead(200, { 'content-length': 200 * 1024 * 1024 }).on('drain', more);
-        more();
-      }),
-    status: 403,
-    says: /more than 65536 bytes/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate that never comes: SNS shall try again',
-    message: () => servedBy(() => {}),
-    status: 503,
-    says: /did not arrive within 5000 ms|no answer within 5000 ms/,
-    fetches: 1,
-  },
-  {
-    name: 'a certificate that comes a byte at a time: SNS shall try again',
-    message: () =>
-      servedBy((_request, response) => {
-        const timer = setInterval(() => response.write('A'), 100);
-        response.on('close', () => clearInterval(timer));
-      }),
-    status: 503,
-    says: /within 5000 ms/,
-    fetches: 1,
-  },
-  {
-    name: 'a signature in a version that is to come',
-    message: () => ({ ...signed(), SignatureVersion: '3' }),
-    status: 403,
-    says: /SignatureVersion "3" is neither 1 nor 2/,
-  },
-  {
-    name: 'the same signature written in another way',
-    message: () => ({ ...signed(), Signature: `${signed().Signature} ` }),
-    status: 403,
-    says: /not Base64/,
-  },
-  {
-    name: 'the signature of another message',
-    message: () => ({ ...signed(), Signature: signed().Signature }),
-    status: 403,
-    says: /signature is not valid/,
-    fetches: 1,
-  },
-  {
-    name: 'a SHA-1 signature passed off as one of SHA-256',
-    message: () => ({ ...signed({ version: '1' }), SignatureVersion: '2' }),
-    status: 403,
-    says: /signature is not valid/,
-    fetches: 1,
-  },
-  {
-    name: 'a message from the future, to be sent for a long time',
-    message: () => signed({ Timestamp: later(16 * 60_000).toISOString() }),
-    status: 403,
-    says: /is in the future/,
-  },
-  {
-    name: 'a time that two readers read differently',
-    message: () => signed({ Timestamp: '2026-02-30T10:15:42.661Z' }),
-    status: 400,
-    says: /Timestamp is not a time/,
-  },
-  {
-    name: 'a subject of a megabyte',
-    message: () => signed({ Subject: 'x'.repeat(100_000) }),
-    status: 400,
-    says: /Subject is longer/,
-  },
-  {
-    name: 'a body that unpacks to more than it is',
-    message: () => JSON.stringify(signed()),
-    headers: { 'content-encoding': 'gzip' },
-    status: 400,
-    says: /uncompressed/,
-  },
-  {
-    name: 'a confirmation whose token was exchanged',
-    message: () => ({ ...publisher.confirmation('UnsubscribeConfirmation', 'token'), Token: 'other' }),
-    status: 403,
-    says: /signature is not valid/,
-    fetches: 1,
-  },
-];
-
 test.each(ATTACKS)('$name: refused, nothing fetched but what was checked, no job', async attack => {
-  const message = await attack.message();
+  const message = await attack.message(sns);
   // A certificate that is known by now would hide whether it is asked for.
   const { certificates } = publisher;
   const [fetched, jobs] = [certificates.fetches(), (await queued(service.url)).length];
@@ -348,16 +74,22 @@ test.each(ATTACKS)('$name: refused, nothing fetched but what was checked, no job
   expect(await queued(service.url)).toHaveLength(jobs);
 });
 
+const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+
 describe('what is signed but may not act by itself', () => {
   test('an old message is quarantined as a held job, and hides no death that is new', async () => {
-    const notice = death();
-    const old = publisher.envelope(notice, { Timestamp: later(-61 * 60_000).toISOString() });
+    const notice = sns.death();
+    const old = publisher.envelope(notice, { Timestamp: minutesAgo(61) });
     const { body } = await post(old);
     expect(body).toEqual({ outcome: 'quarantined', jobId: expect.any(String) });
     const [job] = await queued(service.url);
-    expect(job).toMatchObject({ id: body.jobId, state: 'held', error: { message: expect.stringContaining('replay') } });
+    expect(job).toMatchObject({
+      id: body.jobId,
+      state: 'held',
+      error: { message: expect.stringContaining('replay') },
+    });
     expect((await post(publisher.envelope(notice))).body.outcome).toBe('accepted');
-    expect((await post(signed({ Timestamp: later(-59 * 60_000).toISOString() }))).body.outcome).toBe('accepted');
+    expect((await post(sns.signed({ Timestamp: minutesAgo(59) }))).body.outcome).toBe('accepted');
   });
 
   test('an UnsubscribeConfirmation is verified and told of, and nothing in it is opened', async () => {
@@ -371,7 +103,7 @@ describe('what is signed but may not act by itself', () => {
 
   test('raw delivery is refused and told of', async () => {
     const headers = { 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-topic-arn': TOPIC };
-    expect((await post(death(), headers)).status).toBe(403);
+    expect((await post(sns.death(), headers)).status).toBe(403);
     const told = await until('the alert', () => webhook.alerts.find(alert => alert.name === 'raw-delivery'));
     expect(told.whatHappened).toContain(TOPIC);
   });
@@ -381,7 +113,7 @@ describe('many at once with certificates that are not known', () => {
   test('of one certificate fetch it once', async () => {
     const { certificate, key } = await publisher.authority.issue({ commonName: 'sns.amazonaws.com' });
     const url = publisher.certificates.serve(certificate);
-    const messages = Array.from({ length: 50 }, () => signed({ key, certUrl: url }));
+    const messages = Array.from({ length: 50 }, () => sns.signed({ key, certUrl: url }));
     const answers = await Promise.all(messages.map(message => post(message)));
     expect(answers.map(({ body }) => body.outcome)).toEqual(messages.map(() => 'accepted'));
     expect(publisher.certificates.fetches(url)).toBe(1);
@@ -398,27 +130,47 @@ describe('many at once with certificates that are not known', () => {
         }, 20);
       }),
     );
-    const send = () => Promise.all(urls.map(url => post(signed({ certUrl: url }))));
+    const send = () => Promise.all(urls.map(url => post(sns.signed({ certUrl: url }))));
     const statuses = (await send()).map(({ status }) => status);
     expect(statuses).toEqual(urls.map(() => 403));
     expect(most).toBe(2);
     const [last = ''] = urls.slice(-1);
     const fetched = publisher.certificates.fetches(last);
-    await post(signed({ certUrl: last }));
+    await post(sns.signed({ certUrl: last }));
     expect(publisher.certificates.fetches(last)).toBe(fetched);
   });
 });
 
 test('of valid messages changed in any way, none is believed but with the content that was signed', async () => {
-  const field = fc.constantFrom('Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type', 'Signature');
+  const field = fc.constantFrom(
+    'Message',
+    'MessageId',
+    'Subject',
+    'Timestamp',
+    'TopicArn',
+    'Type',
+    'Signature',
+  );
   const edit = fc.oneof(
-    fc.record({ kind: fc.constant('insert' as const), field, at: fc.nat(), text: fc.string({ minLength: 1, maxLength: 3 }) }),
+    fc.record({
+      kind: fc.constant('insert' as const),
+      field,
+      at: fc.nat(),
+      text: fc.string({ minLength: 1, maxLength: 3 }),
+    }),
     fc.record({ kind: fc.constant('remove' as const), field, at: fc.nat() }),
     fc.record({ kind: fc.constant('flip' as const), field, at: fc.nat(), bit: fc.nat({ max: 7 }) }),
     fc.record({ kind: fc.constant('swap' as const), field, with: field }),
-    fc.record({ kind: fc.constant('set' as const), field: fc.oneof(field, fc.string()), value: fc.jsonValue() }),
+    fc.record({
+      kind: fc.constant('set' as const),
+      field: fc.oneof(field, fc.string()),
+      value: fc.jsonValue(),
+    }),
   );
-  const edited = (message: Record<string, unknown>, each: (typeof edit extends fc.Arbitrary<infer E> ? E : never)) => {
+  const edited = (
+    message: Record<string, unknown>,
+    each: typeof edit extends fc.Arbitrary<infer E> ? E : never,
+  ) => {
     if (each.kind === 'set') return { ...message, [each.field]: each.value };
     if (each.kind === 'swap') {
       return { ...message, [each.field]: message[each.with], [each.with]: message[each.field] };
@@ -432,7 +184,7 @@ test('of valid messages changed in any way, none is believed but with the conten
   };
   await fc.assert(
     fc.asyncProperty(fc.array(edit, { minLength: 1, maxLength: 3 }), async edits => {
-      const original = { ...signed({ Subject: 'Auto Scaling', MessageId: randomUUID() }) };
+      const original = { ...sns.signed({ Subject: 'Auto Scaling', MessageId: randomUUID() }) };
       const changed = edits.reduce<Record<string, unknown>>(edited, original);
       const same = (['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type'] as const).every(
         name => changed[name] === original[name],

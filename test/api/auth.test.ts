@@ -46,16 +46,30 @@ test('one token makes so many calls, and then hears when it may again; others go
   for (let n = 0; n < 3; n++) await request(app).get('/').set(anna).expect(200);
   const { headers, body } = await request(app).get('/').set(anna).expect(429);
   expect(Number(headers['retry-after'])).toBeGreaterThan(50);
-  expect(body).toMatchObject({ status: 429, title: 'Too Many Requests', detail: expect.stringContaining('anna') });
-  await request(app).get('/').set(as(TOKENS.get('cron') ?? '')).expect(200);
+  expect(body).toMatchObject({
+    status: 429,
+    title: 'Too Many Requests',
+    detail: expect.stringContaining('anna'),
+  });
+  await request(app)
+    .get('/')
+    .set(as(TOKENS.get('cron') ?? ''))
+    .expect(200);
 });
 
 test('who guesses tokens hears 429 after a while, and does not lock out who has one', async () => {
   const app = guarded(limits(9, 3));
-  for (let n = 0; n < 3; n++) await request(app).get('/').set(as(`guess-${n}`)).expect(401);
+  for (let n = 0; n < 3; n++)
+    await request(app)
+      .get('/')
+      .set(as(`guess-${n}`))
+      .expect(401);
   await request(app).get('/').set(as('guess-3')).expect(429);
   await request(app).get('/').expect(401);
-  await request(app).get('/').set(as(TOKENS.get('anna') ?? '')).expect(200);
+  await request(app)
+    .get('/')
+    .set(as(TOKENS.get('anna') ?? ''))
+    .expect(200);
 });
 
 test('a limit is over after its window, and remembers no more than ten thousand', () => {
@@ -72,7 +86,10 @@ test('a limit is over after its window, and remembers no more than ten thousand'
 test('the service answers a flood of wrong tokens with 429 as its contract says', async () => {
   const redis = await startRedis();
   const { url, close } = await startApi(redis.url);
-  const guess = (n: number) => request(url).get('/jobs').set(as(`guess-${n}`));
+  const guess = (n: number) =>
+    request(url)
+      .get('/jobs')
+      .set(as(`guess-${n}`));
   for (let n = 0; n < 300; n += 20) {
     await Promise.all(Array.from({ length: 20 }, (_, at) => guess(n + at).expect(401)));
   }
@@ -83,5 +100,7 @@ test('the service answers a flood of wrong tokens with 429 as its contract says'
 });
 
 test('tokens of fewer than twenty characters are not taken', () => {
-  expect(() => startTestService({ API_TOKENS: 'short:0123456789' })).toThrow(/API_TOKENS: token of short is shorter/);
+  expect(() => startTestService({ API_TOKENS: 'short:0123456789' })).toThrow(
+    /API_TOKENS: token of short is shorter/,
+  );
 });

@@ -38,7 +38,7 @@ beforeAll(async () => {
   service = await start();
   api = apiClient(service.url);
   for (const name of ['honest', 'hijacked']) await registerNode(chef, { name, ownKey: true });
-  [honest, hijacked] = await Promise.all(['honest', 'hijacked'].map(newKey)) as [string, string];
+  [honest, hijacked] = (await Promise.all(['honest', 'hijacked'].map(newKey))) as [string, string];
 });
 afterAll(async () => {
   await service?.close('end of the tests');
@@ -98,7 +98,10 @@ async function expectQuarantined(why: string | RegExp, message: object, options:
 describe('a host', () => {
   test('is believed of itself, and of nobody else', async () => {
     expect((await publish(signHostMessage(goodbye('honest'), by(honest)))).outcome).toBe('accepted');
-    await expectQuarantined(/none of the keys .* client honest/, signHostMessage(goodbye('honest'), by(hijacked)));
+    await expectQuarantined(
+      /none of the keys .* client honest/,
+      signHostMessage(goodbye('honest'), by(hijacked)),
+    );
     await expectQuarantined(/did not sign .*NODE_SIGNATURES/, goodbye('honest'));
   });
 
@@ -112,11 +115,17 @@ describe('a host', () => {
     };
     for (const [name, value] of Object.entries(changes)) {
       await expectQuarantined(/none of the keys/, { ...message, [name]: value });
-      await expectQuarantined(/none of the keys/, { ...message, [name]: name === 'method' ? 'deregister' : null });
+      await expectQuarantined(/none of the keys/, {
+        ...message,
+        [name]: name === 'method' ? 'deregister' : null,
+      });
     }
     await expectQuarantined(/none of the keys/, { ...message, chef_name: 'hijacked' });
     const { signature } = message;
-    for (const [name, value] of [['nonce', randomUUID()], ['time', '2026-03-02T10:15:42Z']]) {
+    for (const [name, value] of [
+      ['nonce', randomUUID()],
+      ['time', '2026-03-02T10:15:42Z'],
+    ]) {
       const changed = { ...message, signature: { ...(signature as object), [String(name)]: value } };
       await expectQuarantined(/none of the keys|published at/, changed);
     }
@@ -135,13 +144,21 @@ describe('a host', () => {
 
   test('that signed it for another installation, or at another time, is not believed', async () => {
     const elsewhere = by(honest, { topicArn: `${TOPIC}-of-others` });
-    await expectQuarantined(/for deaths-of-others, which is not/, signHostMessage(goodbye('honest'), elsewhere));
+    await expectQuarantined(
+      /for deaths-of-others, which is not/,
+      signHostMessage(goodbye('honest'), elsewhere),
+    );
     for (const minutes of [-16, 16]) {
       const time = new Date(Date.now() + minutes * 60_000);
-      await expectQuarantined(/off by more than 15/, signHostMessage(goodbye('honest'), by(honest, { time })));
+      await expectQuarantined(
+        /off by more than 15/,
+        signHostMessage(goodbye('honest'), by(honest, { time })),
+      );
     }
     const time = new Date(Date.now() - 14 * 60_000);
-    expect((await publish(signHostMessage(goodbye('honest'), by(honest, { time })))).outcome).toBe('accepted');
+    expect((await publish(signHostMessage(goodbye('honest'), by(honest, { time })))).outcome).toBe(
+      'accepted',
+    );
   });
 
   test('that the Chef server does not know is not believed; news of a known death stays a duplicate', async () => {
@@ -172,7 +189,9 @@ describe('a host', () => {
     expect((await publish(goodbye('honest'), {}, lenient)).outcome).toBe('accepted');
     const wrong = signHostMessage(goodbye('honest'), by(hijacked));
     expect((await publish(wrong, {}, lenient)).outcome).toBe('quarantined');
-    expect((await publish({ ...goodbye('honest'), signature: 'none' }, {}, lenient)).outcome).toBe('quarantined');
+    expect((await publish({ ...goodbye('honest'), signature: 'none' }, {}, lenient)).outcome).toBe(
+      'quarantined',
+    );
     await lenient.close('test');
   });
 });
@@ -194,7 +213,11 @@ describe('the gate', () => {
   const { publicKey, privateKey } = keyPair();
   const other = keyPair().publicKey;
   const now = new Date();
-  const key = (public_key: string, expiration_date = 'infinity') => ({ name: 'k', public_key, expiration_date });
+  const key = (public_key: string, expiration_date = 'infinity') => ({
+    name: 'k',
+    public_key,
+    expiration_date,
+  });
   const doubt = (trust: Partial<HostTrust>, method = 'delete') => {
     const event = parseEvent(signHostMessage({ ...goodbye('web-1'), method }, by(privateKey)));
     if (!event) throw new Error('no event');
@@ -220,19 +243,27 @@ describe('the gate', () => {
   });
 
   test('believes the archived key of a client that is gone, but not against a person’s deletion', async () => {
-    const archived = (deletedBy?: string) => ({ archivedKeys: async () => ({ keys: [key(publicKey)], deletedBy }) });
+    const archived = (deletedBy?: string) => ({
+      archivedKeys: async () => ({ keys: [key(publicKey)], deletedBy }),
+    });
     expect(await doubt(archived())).toBeUndefined();
     expect(await doubt(archived(), 'ensure')).toBeUndefined();
     expect(await doubt(archived('anna'))).toBeUndefined();
     expect(await doubt(archived('anna'), 'ensure')).toMatch(/anna asked for the deletion of web-1/);
     expect(await doubt({ ...archived(), keys: async () => [key(other)] })).toMatch(/none of the keys/);
-    expect(await doubt({ archivedKeys: async () => ({ keys: [key(other)] }) })).toMatch(/no key that was archived/);
+    expect(await doubt({ archivedKeys: async () => ({ keys: [key(other)] }) })).toMatch(
+      /no key that was archived/,
+    );
   });
 
   test('tells a person what only one can mend, and lets the sender try again for the rest', async () => {
     const fails = (error: Error) => ({ keys: () => Promise.reject(error) });
     expect(await doubt(fails(new AppError('permission', 'read is missing')))).toMatch(/read is missing/);
-    for (const error of [new AppError('credentials', 'clock'), new AppError('unavailable', 'x'), new Error('x')]) {
+    for (const error of [
+      new AppError('credentials', 'clock'),
+      new AppError('unavailable', 'x'),
+      new Error('x'),
+    ]) {
       await expect(doubt(fails(error))).rejects.toMatchObject({ code: 'unavailable' });
     }
     const hangs = { keys: () => new Promise<never>(() => {}) };

@@ -18,7 +18,11 @@ let listening: Listening;
 beforeAll(async () => {
   authority = await makeCertificateAuthority();
   await renew();
-  listening = await listen((_request, response) => void response.end('ok'), { host: '127.0.0.1', port: 0, tls: files }, log);
+  listening = await listen(
+    (_request, response) => void response.end('ok'),
+    { host: '127.0.0.1', port: 0, tls: files },
+    log,
+  );
 });
 afterAll(() => listening?.close());
 
@@ -34,10 +38,13 @@ async function renew(): Promise<string> {
 function served(): Promise<string> {
   const port = Number(new URL(listening.url).port);
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port, servername: 'localhost', ca: authority.certificate }, () => {
-      resolve(socket.getPeerCertificate().serialNumber);
-      socket.destroy();
-    });
+    const socket = connect(
+      { host: '127.0.0.1', port, servername: 'localhost', ca: authority.certificate },
+      () => {
+        resolve(socket.getPeerCertificate().serialNumber);
+        socket.destroy();
+      },
+    );
     socket.once('error', reject);
   });
 }

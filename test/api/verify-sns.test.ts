@@ -63,7 +63,12 @@ test.each([
 });
 
 test('a region’s certificate counts for that region’s host only', async () => {
-  const { answer } = await ask('aws', 'us-east-1', 'sns.us-east-1.amazonaws.com', 'sns-signing.il-central-1.amazonaws.com');
+  const { answer } = await ask(
+    'aws',
+    'us-east-1',
+    'sns.us-east-1.amazonaws.com',
+    'sns-signing.il-central-1.amazonaws.com',
+  );
   expect(answer).toContain('is that of "sns-signing.il-central-1.amazonaws.com"');
 });
 

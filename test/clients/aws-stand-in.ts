@@ -12,7 +12,7 @@ export interface Answer {
   headers?: Record<string, string>;
 }
 
-export interface Asked {
+interface Asked {
   /** Of the Query protocol: the form. */
   form: Record<string, string>;
   target: string | undefined;

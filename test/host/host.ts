@@ -15,7 +15,7 @@ export interface HostOptions {
   env?: NodeJS.ProcessEnv;
 }
 
-export interface Outcome {
+interface Outcome {
   code: number | null;
   stdout: string;
   stderr: string;

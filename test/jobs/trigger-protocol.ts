@@ -16,7 +16,7 @@ export interface Protocol {
 }
 
 /** How long a run waits for quiet at most, in ticks. */
-export const LONGEST = 12;
+const LONGEST = 12;
 
 export interface ProtocolRules {
   waitsForOpenJobs: boolean;

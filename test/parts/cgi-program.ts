@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 
 export interface CgiRequest {
@@ -16,6 +16,11 @@ export interface CgiAnswer {
   text: string;
 }
 
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** Runs one CGI program for one request (RFC 3875, document responses only). */
 export async function runCgi({ program, env, body, signal }: CgiRequest): Promise<CgiAnswer> {
   const child = spawn(program, {
@@ -30,13 +35,13 @@ export async function runCgi({ program, env, body, signal }: CgiRequest): Promis
   });
   const kill = () => child.kill('SIGKILL');
   signal?.addEventListener('abort', kill, { once: true });
-  process.once('exit', kill);
+  running.add(child);
   child.stdin.on('error', () => {});
   child.stdin.end(body);
   const failed = new Promise<never>((_, reject) => child.once('error', reject));
   const output = await Promise.race([text(child.stdout), failed]).finally(() => {
     signal?.removeEventListener('abort', kill);
-    process.off('exit', kill);
+    running.delete(child);
   });
   const end = /\r?\n\r?\n/.exec(output);
   if (!end) return { status: 502, headers: [], text: output };

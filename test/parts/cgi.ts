@@ -59,6 +59,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         server.listen(gateway.port, '127.0.0.1', () => {
           const address = server.address();
           if (typeof address === 'object' && address) gateway.port = address.port;
+          server.off('error', reject);
           resolve();
         });
       }),

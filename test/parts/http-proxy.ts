@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { AddressInfo } from 'node:net';
 
 /** One request that went through, or was to. */
-export interface Proxied {
+interface Proxied {
   method: string;
   path: string;
   /** When the answer of the server behind came back, in milliseconds. */
@@ -65,7 +65,10 @@ export async function startHttpProxy(target: string): Promise<HttpProxy> {
     open: () =>
       new Promise((resolve, reject) => {
         server.once('error', reject);
-        server.listen(port, '127.0.0.1', resolve);
+        server.listen(port, '127.0.0.1', () => {
+          server.off('error', reject);
+          resolve();
+        });
       }),
     stop: () => (server.listening ? proxy.refuse() : Promise.resolve()),
   };

@@ -80,7 +80,8 @@ process.on('exit', () => {
 
 /** Starts a program and resolves when it is ready; rejects with its output when it ends before that. */
 export async function start(program: string, options: StartOptions): Promise<Running> {
-  const child = spawn(program, options.args ?? [], {
+  // It is killed with the thread that started it, however that one ends: no test leaves a server behind.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...(options.args ?? [])], {
     cwd: options.cwd,
     env: { ...process.env, LD_LIBRARY_PATH: libraries, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

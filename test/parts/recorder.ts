@@ -2,7 +2,7 @@ import { createServer, request as forward } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
-export interface Recorded {
+interface Recorded {
   method: string;
   path: string;
   /** Of an AWS request, in whichever protocol: `ReceiveMessage`. */

@@ -1,6 +1,6 @@
 import { sign } from 'node:crypto';
 
-export type SnsMessageType = 'Notification' | 'SubscriptionConfirmation' | 'UnsubscribeConfirmation';
+type SnsMessageType = 'Notification' | 'SubscriptionConfirmation' | 'UnsubscribeConfirmation';
 
 /** What SNS sends, before it is signed. */
 export interface UnsignedSnsMessage {

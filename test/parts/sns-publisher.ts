@@ -24,7 +24,7 @@ export interface SnsPublisherOptions {
 export type EnvelopeOptions = Partial<UnsignedSnsMessage> & Partial<Signing>;
 
 /** What became of a message at one subscription. */
-export interface Published {
+interface Published {
   subscription: Subscription;
   attempts: number;
   /** The last answer; none from a queue, or where no attempt was answered. */

@@ -21,11 +21,13 @@ export interface WorldOptions {
   hosts: string[];
   /** Starts SNS and SQS, where the service finds or makes topic and queue of this id; else it is told one topic. */
   queueId?: string;
+  /** Of redis-server. */
+  redisArguments?: string[];
 }
 
-export async function startWorld({ hosts, queueId }: WorldOptions): Promise<World> {
+export async function startWorld({ hosts, queueId, redisArguments = [] }: WorldOptions): Promise<World> {
   const [redis, chef, nagios, aws] = await Promise.all([
-    startRedis(),
+    startRedis({ args: redisArguments }),
     startChefServer(),
     startNagios({ hosts }),
     queueId === undefined ? undefined : startAws({ durable: false }),

@@ -35,4 +35,5 @@ end
 redis.call('HDEL', T, 'cut', 'cutAt')
 redis.call('SET', P .. 'trigger:lease', ARGV[1], 'PX', ARGV[2])
 redis.call('HSET', T, 'startedAt', now)
+changed('trigger')
 return covers

@@ -1,11 +1,11 @@
 -- A working job learns which node (or instance) it is about, and takes the first place in that line as well; where
 -- another is before it, it goes back to wait for its turn.
 -- ARGV: id, RUN:WORKER or RUN, key, index, field, value     e.g. ID 1:W n:web-1 node:web-1 node web-1
--- Returns { 1 } when it goes on; { 0, tokens… } when it waits or is no longer in this run
+-- Returns { 1 } when it goes on; { 0, tokens… } when it waits; { -1 } when it is no longer with this worker
 local id, key = ARGV[1], ARGV[3]
 local record = P .. 'job:' .. id
 local state, keys = unpack(redis.call('HMGET', record, 'state', 'keys'))
-if state ~= 'running' or not is_with(id, ARGV[2]) then return { 0 } end
+if state ~= 'running' or not is_with(id, ARGV[2]) then return { -1 } end
 
 redis.call('HSET', record, ARGV[5], ARGV[6])
 index(ARGV[4], id)

@@ -13,4 +13,5 @@ else
   if ARGV[5] ~= '' then redis.call('HINCRBY', P .. 'trigger', 'failures', 1) end
   redis.call('HSET', P .. 'trigger', 'notBefore', ARGV[4])
 end
+changed('trigger')
 return 1

@@ -3,4 +3,5 @@
 -- Returns 1, or 0 where another worker has the job by now
 if not is_with(ARGV[1], ARGV[2]) then return 0 end
 redis.call('HSET', P .. 'job:' .. ARGV[1], ARGV[3], ARGV[4])
+changed(ARGV[1])
 return 1

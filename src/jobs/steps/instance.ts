@@ -8,10 +8,9 @@ import type { JobRecord } from '../store.ts';
 export interface InstanceDependencies {
   /** undefined where EC2 is not to be asked. */
   ec2: Pick<Ec2Client, 'instanceState'> | undefined;
-  /** How long EC2 is asked before the job is held, in milliseconds; 2 minutes unless told. */
-  ec2PatienceMs?: number | undefined;
 }
 
+/** How long EC2 is asked before the job is held. */
 const PATIENCE_MS = 120_000;
 /** EC2 shows an instance that has just ended as running for a moment: its API is eventually consistent. */
 const LAG_MS = 8_000;
@@ -27,14 +26,14 @@ const LOOK_AGAIN_MS = 2_000;
 export async function checkInstance(
   job: JobRecord,
   context: StepContext,
-  { ec2, ec2PatienceMs = PATIENCE_MS }: InstanceDependencies,
+  { ec2 }: InstanceDependencies,
 ): Promise<string | undefined> {
   const { instanceId, facts } = job;
   if (!ec2 || instanceId === null || job.lifecycle) return undefined;
   if (isApproved(job, 'unverified') || isApproved(job, 'contradiction')) return undefined;
   const state = await ec2.instanceState(instanceId, facts.region).catch(async (error: unknown) => {
     if (!(error instanceof AppError && isPassing(error))) throw error;
-    if (Date.now() - (await sinceFirst(job, context, 'ec2AwaySince')) < ec2PatienceMs) throw error;
+    if (Date.now() - (await sinceFirst(job, context, 'ec2AwaySince')) < PATIENCE_MS) throw error;
     throw new AppError(
       'unverified',
       `whether instance ${instanceId} ended is not known: ${describe(error)}`,

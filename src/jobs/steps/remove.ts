@@ -1,5 +1,6 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import { AppError } from '../../errors.ts';
+import { isApproved } from '../../job.ts';
 import type { Step, StepContext } from '../run.ts';
 import type { JobRecord } from '../store.ts';
 import { checkNode, type NodeReading } from './guard.ts';
@@ -9,6 +10,8 @@ export interface RemoveDependencies extends NodeReading, InstanceDependencies {
   chef: ChefClient;
   /** Notes that Chef is about to change or has changed, so that chef-client runs after it. */
   stamp: (jobId: string) => Promise<void>;
+  /** Sees to it that the job's node is looked for again later. */
+  expectReturn: (jobId: string) => Promise<void>;
 }
 
 type What = 'client' | 'node';
@@ -35,13 +38,22 @@ export function verifyStep(dependencies: RemoveDependencies): Step {
       await remove('node', name, job, context, dependencies);
     }
     if (await dependencies.chef.getClient(name)) {
-      throw new AppError(
-        'contradiction',
-        `Chef client ${name} was made again after its deletion: a new machine of this name? Its client was left alone`,
-      );
+      if (!isApproved(job, 'contradiction')) throw madeAgain(name);
+      await remove('client', name, job, context, dependencies);
+    }
+    if (job.instanceId !== null || job.facts.inChef) {
+      await context.remember({ goneAt: job.facts.goneAt ?? Date.now() });
+      await dependencies.expectReturn(job.id);
     }
     return { state: 'done', note: 'node and client are gone' };
   };
+}
+
+function madeAgain(client: string): AppError {
+  return new AppError(
+    'contradiction',
+    `Chef client ${client} was made again after its deletion: a new machine of this name? Its client was left alone`,
+  );
 }
 
 async function removeStep(

@@ -1,0 +1,13 @@
+import type { Tracing } from '../tracing.ts';
+import type { Step, Steps } from './run.ts';
+
+/** The same steps; each attempt is a span in the trace of the news that the job came from. */
+export function tracedSteps(steps: Steps, { span }: Tracing): Steps {
+  const traced = (name: string, step: Step): Step => {
+    return (job, context) => {
+      const about = { job: job.id, kind: job.kind, node: job.node ?? undefined, attempts: job.attempts };
+      return span(`step ${name}`, about, () => step(job, context), job.trace);
+    };
+  };
+  return Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, traced(name, step)])) as Steps;
+}

@@ -1,0 +1,117 @@
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { alert } from '../alert.ts';
+import { describe } from '../errors.ts';
+import { OPEN_STATES } from '../job.ts';
+import type { Raise } from './alerts.ts';
+import type { Dispatcher } from './dispatch.ts';
+import type { RunScript } from './scripts.ts';
+import type { Sighting } from './steps/zombie.ts';
+import type { JobRecord, JobStore } from './store.ts';
+
+export interface ZombieDependencies {
+  redis: Redis;
+  run: RunScript;
+  prefix: string;
+  store: JobStore;
+  dispatcher: Dispatcher;
+  look: (job: JobRecord) => Promise<Sighting>;
+  raise: Raise;
+  log: Logger;
+}
+
+const SET = 'zombies';
+/** When to look again after a deletion: a chef-client run takes minutes, and one starts every half an hour. */
+const DELAYS_MS = [5 * 60_000, 30 * 60_000];
+const TICK_MS = 1_000;
+/** A look that was begun and not finished is begun again this much later. */
+const LEASE_MS = 60_000;
+const AT_ONCE = 50;
+/** A dying chef-client comes back once, seldom twice; what comes back more often lives. */
+const MOST_RETURNS = 3;
+
+/**
+ * Finds nodes that a dying chef-client saved again minutes after their deletion. The looks wait in a set of their own,
+ * with no open job behind them, so that they hold up neither the node's line nor chef-client; a job is opened again only
+ * where a look finds something.
+ */
+export class Zombies {
+  readonly #dependencies: ZombieDependencies;
+  readonly #key: string;
+  #timer: NodeJS.Timeout | undefined;
+  #current: Promise<void> | undefined;
+
+  constructor(dependencies: ZombieDependencies) {
+    this.#dependencies = dependencies;
+    this.#key = `${dependencies.prefix}:${SET}`;
+  }
+
+  /** Notes that the job's node is to be looked for later; noting it again does no harm. */
+  async expect(jobId: string): Promise<void> {
+    const looks = DELAYS_MS.flatMap((delay, at) => [Date.now() + delay, `${jobId}.${at}`]);
+    await this.#dependencies.redis.zadd(this.#key, ...looks);
+  }
+
+  /** From now on this process looks. */
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.#current ??= this.#lookAround().finally(() => {
+        this.#current = undefined;
+      });
+    }, TICK_MS);
+    this.#timer.unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#current;
+  }
+
+  async #lookAround(): Promise<void> {
+    const { run, log } = this.#dependencies;
+    try {
+      const due = (await run('take-due', SET, Date.now(), LEASE_MS, AT_ONCE)) as string[];
+      await Promise.all(due.map(member => this.#take(member)));
+    } catch (error) {
+      log.debug({ err: describe(error) }, 'zombies: will look again');
+    }
+  }
+
+  async #take(member: string): Promise<void> {
+    const { store, redis, log } = this.#dependencies;
+    const [id = ''] = member.split('.');
+    try {
+      const job = await store.get(id);
+      if (!job || (await this.#settle(job))) await redis.zrem(this.#key, member);
+    } catch (error) {
+      log.warn({ job: id, err: describe(error) }, 'not known whether the node came back; looking again');
+    }
+  }
+
+  /** @returns whether there is nothing more to look for this time */
+  async #settle(job: JobRecord): Promise<boolean> {
+    if ((OPEN_STATES as readonly string[]).includes(job.state)) return false;
+    if (job.state !== 'done') return true;
+    const sighting = await this.#dependencies.look(job);
+    if (sighting.kind === 'doubtful') this.#tell(job, sighting.why);
+    if (sighting.kind !== 'zombie') return true;
+    const returns = (job.facts.returns ?? 0) + 1;
+    if (returns > MOST_RETURNS) {
+      this.#tell(
+        job,
+        `node ${job.node} came back ${returns} times after its deletion; it was left this time`,
+      );
+      return true;
+    }
+    const { store, dispatcher, log } = this.#dependencies;
+    const revived = await store.revive(job, { returns });
+    if (!revived.moved) return !(OPEN_STATES as readonly string[]).includes(revived.state ?? '');
+    log.warn({ job: job.id, node: job.node }, 'the node came back after its deletion; it is removed again');
+    await dispatcher.dispatch(revived.tokens);
+    return true;
+  }
+
+  #tell(job: JobRecord, what: string): void {
+    this.#dependencies.raise(alert('node-came-back', what, { ...job, job: job.id }));
+  }
+}

@@ -1,0 +1,94 @@
+import { call } from './api.js';
+import { confirm, el, say, time } from './dom.js';
+
+/** What a person may do to a job in that state. */
+const ACTIONS = {
+  held: [
+    { name: 'approve', label: 'Approve', strong: true },
+    { name: 'discard', label: 'Discard' },
+  ],
+  failed: [{ name: 'retry', label: 'Retry', strong: true }],
+};
+
+/** The row of one job: what it is, what may be done, and once opened its steps. */
+export function jobRow(job, { isOpen, toggle, show }) {
+  const about = job.node ?? job.instanceId ?? 'unknown node';
+  const id = `job-${job.id}`;
+  const summary = el(
+    'button',
+    {
+      type: 'button',
+      class: 'open-details',
+      'aria-expanded': isOpen,
+      'aria-controls': id,
+      'data-key': 'open',
+      onclick: toggle,
+    },
+    el('span', { class: `badge ${job.state}` }, job.state),
+    el('span', {}, job.kind),
+    el('span', {}, about, job.node && job.instanceId ? el('small', {}, ` ${job.instanceId}`) : ''),
+    el('span', { class: 'when' }, time(job.receivedAt)),
+  );
+  const buttons = (ACTIONS[job.state] ?? []).map(({ name, label, strong }) =>
+    el(
+      'button',
+      {
+        type: 'button',
+        class: strong && 'strong',
+        'data-key': name,
+        'aria-label': `${label} ${job.kind} of ${about}`,
+        onclick: () => decide(job, name, label, about, show),
+      },
+      label,
+    ),
+  );
+  const row = el(
+    'div',
+    { class: 'row' },
+    summary,
+    buttons.length > 0 && el('span', { class: 'actions' }, ...buttons),
+  );
+  return [row, el('div', { id, class: 'details', hidden: !isOpen }, ...(isOpen ? details(job) : []))];
+}
+
+async function decide(job, name, label, about, show) {
+  if (name !== 'retry') {
+    const why = job.error ? `It was held: ${job.error.message}.` : '';
+    if (!(await confirm(`${label} the ${job.kind} of ${about}?`, why, label))) return;
+  }
+  try {
+    show(await call('POST', `/jobs/${encodeURIComponent(job.id)}/${name}`));
+    say(`${label}: ${job.kind} of ${about}`);
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+function details(job) {
+  const told = job.requestedBy ? `${job.source}, ${job.requestedBy}` : job.source;
+  const facts = [
+    ['Job', el('code', {}, job.id)],
+    ['Told by', told],
+    ['Reason', job.event.reason],
+    ['Approved by', job.approvedBy],
+    ['Attempts', String(job.attempts)],
+    ['Finished', job.finishedAt && time(job.finishedAt)],
+    ['Error', job.error && el('span', { class: 'bad' }, job.error.message)],
+  ].filter(([, value]) => value);
+  const steps = job.steps.map(({ name, state, at, note }) =>
+    el(
+      'li',
+      { class: state === 'skipped' ? '' : state },
+      el('b', {}, name),
+      ` ${state} `,
+      el('small', {}, time(at)),
+      note && el('span', { class: 'note' }, note),
+    ),
+  );
+  return [
+    el('dl', {}, ...facts.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])),
+    steps.length > 0
+      ? el('ol', { class: 'timeline', 'aria-label': 'Steps' }, ...steps)
+      : el('p', {}, 'No step yet.'),
+  ];
+}

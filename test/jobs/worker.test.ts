@@ -1,0 +1,110 @@
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { STEP_NAMES } from '../../src/job.ts';
+import { Dispatcher, QUEUE } from '../../src/jobs/dispatch.ts';
+import { Outages } from '../../src/jobs/outage.ts';
+import type { Step, Steps } from '../../src/jobs/run.ts';
+import { JobStore } from '../../src/jobs/store.ts';
+import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
+import { until } from '../parts/process.ts';
+import { type RedisServer, startRedis } from '../parts/redis.ts';
+import { openStore, says, type TestStore } from './store-fixture.ts';
+
+const log = pino({ level: 'silent' });
+let server: RedisServer;
+let blocking: Redis;
+let it: TestStore;
+let dispatcher: Dispatcher;
+let workers: RunningWorker[];
+
+beforeAll(async () => {
+  server = await startRedis();
+  blocking = new Redis(server.url, { maxRetriesPerRequest: null });
+});
+beforeEach(() => {
+  it = openStore(server.url);
+  dispatcher = new Dispatcher(it.redis, it.prefix, log);
+  workers = [];
+});
+afterEach(async () => {
+  await Promise.all(workers.map(worker => worker.close()));
+  await dispatcher.close();
+  it.close();
+});
+afterAll(async () => {
+  blocking?.disconnect();
+  await server?.stop();
+});
+
+const noStep: Step = async () => ({ state: 'done' });
+const stepsWith = (find: Step) =>
+  ({ ...Object.fromEntries(STEP_NAMES.map(name => [name, noStep])), find }) as Steps;
+
+function work(find: Step = noStep, store: JobStore = it.store): void {
+  const worker = startWorker(
+    { prefix: it.prefix, concurrency: 4, lockMs: 500 },
+    {
+      redis: blocking,
+      store,
+      dispatcher,
+      steps: stepsWith(find),
+      log,
+      outages: new Outages([], log),
+      heartbeat: async () => {},
+      onTrouble: () => {},
+      onSettled: () => {},
+    },
+  );
+  workers.push(worker);
+}
+
+async function accept(): Promise<{ id: string; token: string }> {
+  const { jobId, tokens } = await it.accept(says('delete', 'web-1'));
+  await dispatcher.dispatch(tokens);
+  return { id: jobId, token: tokens[0] ?? '' };
+}
+
+const done = (id: string) =>
+  until('the job to be done', async () => (await it.store.get(id))?.state === 'done');
+
+test('a worker that was stopped between taking a job and beginning it leaves it to the one who has it by now', async () => {
+  const { id, token } = await accept();
+  const late = Promise.withResolvers<void>();
+  const began: string[] = [];
+  /** Its first look at the job takes until the lock is lost. */
+  class LateStore extends JobStore {
+    override async get(job: string) {
+      const record = await super.get(job);
+      began.push('late');
+      await late.promise;
+      return record;
+    }
+  }
+  work(noStep, new LateStore(it.redis, it.run, it.prefix));
+  await until('the first to take it', () => began.length > 0);
+  await it.redis.del(`${it.prefix}:${QUEUE}:${token}:lock`);
+  const working = Promise.withResolvers<void>();
+  work(async () => {
+    began.push('other');
+    late.resolve();
+    await working.promise;
+    return { state: 'done' };
+  });
+  await until('the other to begin it', () => began.includes('other'));
+  const { worker } = (await it.store.get(id)) ?? {};
+  working.resolve();
+  await done(id);
+  expect((await it.store.get(id))?.worker, 'who finished it').toBe(worker);
+});
+
+test('a job whose record says that another has it comes back while BullMQ says that nobody has', async () => {
+  const { id } = await accept();
+  let times = 0;
+  work(async () => {
+    if (times++ === 0) await it.redis.hset(`${it.prefix}:job:${id}`, 'worker', 'somebody else');
+    return { state: 'done' };
+  });
+  await done(id);
+  expect(times).toBe(2);
+});
