@@ -46,7 +46,7 @@ async function open(options: BrowserContextOptions = {}): Promise<Page> {
     locale: 'en-GB',
     ...options,
   });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000);
   const opened = await context.newPage();
   opened.on('console', said => {
     if (['error', 'warning'].includes(said.type())) faults.push(`${said.text()} ${said.location().url}`);

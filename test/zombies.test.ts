@@ -78,7 +78,7 @@ function isGone(name: string): Promise<unknown> {
 /** All that is to be looked for later is to be looked for now. @returns how many looks that are */
 async function minutesPass(): Promise<number> {
   const key = `${env['REDIS_PREFIX']}:zombies`;
-  const members = await redis.zrange(key, 0, -1);
+  const members = await redis.zrange(key, '0', '-1');
   for (const member of members) await redis.zadd(key, '0', member);
   return members.length;
 }

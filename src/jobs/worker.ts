@@ -52,9 +52,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     const stillLocked = async () => {
       if (lock !== undefined && (await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
     };
-    // Who was stopped on the way here must not take the record from the one who has the job by now.
-    await stillLocked();
-    const job = await begin(id, Number(run));
+    const job = await begin(id, Number(run), stillLocked);
     if (!job) return;
     const jobLog = log.child({ job: id, kind: job.kind, instanceId: job.instanceId });
     try {
@@ -83,9 +81,16 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     }
   }
 
-  async function begin(id: string, run: number): Promise<JobRecord | undefined> {
+  /** @throws LostLock */
+  async function begin(
+    id: string,
+    run: number,
+    stillLocked: () => Promise<void>,
+  ): Promise<JobRecord | undefined> {
     const record = await store.get(id);
     if (record?.run !== run) return undefined;
+    // Who was stopped on the way here must not take the record from the one who has the job by now.
+    await stillLocked();
     const [attempts, worker] = [record.attempts + 1, randomUUID()];
     const { moved } = await store.move({ id, run }, ['queued', 'running', 'retrying'], 'running', {
       attempts,

@@ -1,7 +1,7 @@
 const KEY = 'chef-deregistration-token';
 /** Waits before the stream is opened again, in milliseconds. */
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 15_000;
+const LONGEST_WAIT_MS = 5_000;
 /** The service sends something every 15 seconds. */
 const SILENT_MS = 40_000;
 

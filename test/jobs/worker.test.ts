@@ -43,7 +43,7 @@ const stepsWith = (find: Step) =>
 
 function work(find: Step = noStep, store: JobStore = it.store): void {
   const worker = startWorker(
-    { prefix: it.prefix, concurrency: 4, lockMs: 500 },
+    { prefix: it.prefix, concurrency: 1, lockMs: 500 },
     {
       redis: blocking,
       store,
@@ -87,15 +87,16 @@ test('a worker that was stopped between taking a job and beginning it leaves it 
   const working = Promise.withResolvers<void>();
   work(async () => {
     began.push('other');
-    late.resolve();
     await working.promise;
     return { state: 'done' };
   });
   await until('the other to begin it', () => began.includes('other'));
   const { worker } = (await it.store.get(id)) ?? {};
+  late.resolve();
+  await workers[0]?.close();
+  expect((await it.store.get(id))?.worker, 'who has it').toBe(worker);
   working.resolve();
   await done(id);
-  expect((await it.store.get(id))?.worker, 'who finished it').toBe(worker);
 });
 
 test('a job whose record says that another has it comes back while BullMQ says that nobody has', async () => {

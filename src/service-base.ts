@@ -1,0 +1,82 @@
+import type { Logger } from 'pino';
+import { alert } from './alert.ts';
+import type { Closing } from './closing.ts';
+import type { Settings } from './config.ts';
+import { dryClients } from './dry-run.ts';
+import { AppError, describe } from './errors.ts';
+import { Alerts } from './jobs/alerts.ts';
+import { Dispatcher } from './jobs/dispatch.ts';
+import { connectRedis, type RedisConnections } from './jobs/redis.ts';
+import { loadScripts, type RunScript } from './jobs/scripts.ts';
+import { JobStore } from './jobs/store.ts';
+import { Trigger } from './jobs/trigger.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { type Clients, openClients } from './open-clients.ts';
+import { NO_TRACING, openTracing, type Tracing } from './tracing.ts';
+
+/** What every role is built from. */
+export interface Base {
+  settings: Settings;
+  log: Logger;
+  closing: Closing;
+  clients: Clients;
+  redis: RedisConnections;
+  run: RunScript;
+  store: JobStore;
+  dispatcher: Dispatcher;
+  trigger: Trigger;
+  alerts: Alerts;
+  metrics: Metrics;
+  tracing: Tracing;
+}
+
+/** @throws SettingsError, AppError as `startService` does */
+export async function openBase(settings: Settings, log: Logger, closing: Closing): Promise<Base> {
+  const metrics = createMetrics();
+  const endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT?.href;
+  const tracing = closing.add('tracing', endpoint ? openTracing(endpoint) : NO_TRACING, opened =>
+    opened.close(),
+  );
+  const opened = openClients(settings, closing, metrics.call);
+  const clients = settings.DRY_RUN ? dryClients(opened) : opened;
+  const prefix = settings.REDIS_PREFIX;
+  const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, prefix, log), opened => opened.close());
+  const channels = clients.alertChannels;
+  const alerts = new Alerts({ redis: redis.commands, prefix, channels, log });
+  closing.add('alerts', alerts, opened => opened.close());
+  redis.commands.on('error', error => alerts.raise(alert('redis-away', describe(error))));
+  await refuseForgetfulRedis(redis);
+  const run = loadScripts(redis.commands, prefix);
+  const dispatcher = new Dispatcher(redis.commands, prefix, log);
+  const triggerOptions = {
+    prefix,
+    command: settings.CHEF_CLIENT_COMMAND,
+    settleMs: settings.TRIGGER_SETTLE_SECONDS * 1000,
+    timeoutMs: settings.TRIGGER_TIMEOUT_SECONDS * 1000,
+    onFailure: (said: string) => alerts.raise(alert('trigger-failed', said)),
+    onRun: (result: string, seconds: number) => metrics.triggerRuns.observe({ result }, seconds),
+  };
+  return {
+    settings,
+    log,
+    closing,
+    clients,
+    redis,
+    run,
+    store: new JobStore(redis.commands, run, prefix, redis.check),
+    dispatcher: closing.add('queue', dispatcher, opened => opened.close()),
+    trigger: new Trigger(redis.commands, run, triggerOptions, log),
+    alerts,
+    metrics,
+    tracing,
+  };
+}
+
+/** A Redis that is away at start is waited for while the service runs; one that would lose jobs is refused. */
+async function refuseForgetfulRedis({ check }: RedisConnections): Promise<void> {
+  try {
+    await check.now();
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+  }
+}

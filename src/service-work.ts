@@ -1,0 +1,142 @@
+import { alert } from './alert.ts';
+import { attribute, ohaiTime } from './clients/chef-node.ts';
+import { AppError, describe } from './errors.ts';
+import type { Alerts } from './jobs/alerts.ts';
+import { deletionBudget } from './jobs/budget.ts';
+import { drySteps } from './jobs/dry-steps.ts';
+import { Outages } from './jobs/outage.ts';
+import { keepRetention } from './jobs/retention.ts';
+import { lifecycleHeartbeat } from './jobs/steps/lifecycle.ts';
+import { zombieLook } from './jobs/steps/zombie.ts';
+import { createSteps } from './jobs/steps.ts';
+import type { JobRecord } from './jobs/store.ts';
+import { timedSteps } from './jobs/timed-steps.ts';
+import { tracedSteps } from './jobs/traced-steps.ts';
+import { startWorker } from './jobs/worker.ts';
+import { Zombies } from './jobs/zombies.ts';
+import type { Metrics } from './metrics.ts';
+import type { Base } from './service-base.ts';
+
+const CONCURRENCY = 64;
+/** A job of a worker that was killed goes on this much later, and half as much again at the most. */
+const LOCK_MS = 10_000;
+
+/** The role `worker`: jobs, and the chef-client run after them. */
+export function startWork(base: Base): void {
+  const {
+    settings,
+    log,
+    closing,
+    clients,
+    redis,
+    run,
+    store,
+    dispatcher,
+    trigger,
+    alerts,
+    metrics,
+    tracing,
+  } = base;
+  const { chef, nagios, archive, autoScaling, ec2 } = clients;
+  const reading = { attribute, ohaiTime, instanceAttribute: settings.CHEF_INSTANCE_ATTRIBUTE };
+  const zombies = new Zombies({
+    redis: redis.commands,
+    run,
+    prefix: settings.REDIS_PREFIX,
+    store,
+    dispatcher,
+    look: zombieLook({ chef, ...reading }),
+    raise: alerts.raise,
+    log,
+  });
+  closing.add('zombies', zombies, opened => opened.close());
+  zombies.start();
+  const dependencies = {
+    ...reading,
+    chef,
+    nagios,
+    archive,
+    autoScaling,
+    ec2: settings.VERIFY_EC2 ? ec2 : undefined,
+    protectedNodes: settings.PROTECTED_NODES,
+    spend: deletionBudget(run, {
+      maxDeletes: settings.MAX_DELETES,
+      windowMinutes: settings.MAX_DELETES_WINDOW_MINUTES,
+    }),
+    required: settings.NAGIOS_REQUIRED,
+    lifecycleResult: settings.LIFECYCLE_RESULT,
+    stamp: (jobId: string) => trigger.stamp(jobId),
+    expectReturn: (jobId: string) => zombies.expect(jobId),
+    raise: alerts.raise,
+    downtimeJobs: (job: JobRecord) => store.downtimeJobs(job),
+  };
+  const realSteps = createSteps(dependencies);
+  const steps = settings.DRY_RUN ? drySteps(realSteps, dependencies) : realSteps;
+  const vitals = [
+    { name: 'chef', probe: () => chef.probe() },
+    { name: 'archive', probe: () => archive.probe() },
+    ...(nagios && settings.NAGIOS_REQUIRED ? [{ name: 'nagios', probe: () => nagios.probe() }] : []),
+  ];
+  // A run under way gets ten seconds to end after SIGTERM.
+  closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
+  trigger.start();
+  const outages = closing.add('outages', new Outages(vitals, log, tellPause(alerts)), opened =>
+    opened.close(),
+  );
+  const worker = startWorker(
+    { prefix: settings.REDIS_PREFIX, concurrency: CONCURRENCY, lockMs: LOCK_MS },
+    {
+      redis: redis.blocking,
+      store,
+      dispatcher,
+      steps: timedSteps(tracedSteps(steps, tracing), (step, outcome, seconds) =>
+        metrics.steps.observe({ step, outcome }, seconds),
+      ),
+      log,
+      outages,
+      heartbeat: lifecycleHeartbeat(autoScaling),
+      onTrouble: (job, state, { code, message }) =>
+        alerts.raise(
+          // One alert for all: each of hundreds would say the same.
+          isForAll(code)
+            ? alert(ALERT_FOR_ALL[code], message)
+            : alert(`job-${state}`, message, { ...job, job: job.id }),
+        ),
+      onSettled(job, state) {
+        countJob(metrics, job, state);
+        trigger.check();
+      },
+    },
+  );
+  closing.add('worker', worker, opened => opened.close(), 10_000);
+  const days = settings.ARCHIVE_DAYS;
+  if (days > 0) {
+    const retention = { redis: redis.commands, prefix: settings.REDIS_PREFIX, archive, days, log };
+    closing.add('retention', keepRetention(retention), opened => opened.close());
+  }
+}
+
+const ALERT_FOR_ALL = {
+  'over-budget': 'too-many-deletions',
+  unverified: 'instances-unverified',
+} as const;
+
+function isForAll(code: string): code is keyof typeof ALERT_FOR_ALL {
+  return Object.hasOwn(ALERT_FOR_ALL, code);
+}
+
+function countJob({ jobs, sinceEvent }: Metrics, job: JobRecord, outcome: string): void {
+  const secondsSince = (time: number) => Math.max(0, (Date.now() - time) / 1000);
+  jobs.observe({ kind: job.kind, outcome }, secondsSince(Date.parse(job.receivedAt)));
+  if (outcome === 'done') sinceEvent.observe({ kind: job.kind }, secondsSince(job.publishedAt.getTime()));
+}
+
+/** A Chef server that refuses who we are needs another person than one that is away. */
+function tellPause(alerts: Alerts): (part: string, error: unknown) => void {
+  return (part, error) => {
+    const refused = part === 'chef' && error instanceof AppError && error.code === 'credentials';
+    alerts.raise(
+      alert(refused ? 'chef-credentials' : 'jobs-paused', `${part} cannot be used: ${describe(error)}`),
+    );
+  };
+}
