@@ -2,7 +2,9 @@ import { type Request, Router } from 'express';
 import { AppError } from '../errors.ts';
 import type { Job, JobState } from '../job.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
-import type { JobFilter, JobRecord, JobStore } from '../jobs/store.ts';
+import type { JobFilter } from '../jobs/job-filter.ts';
+import type { JobRecord } from '../jobs/record.ts';
+import type { JobStore } from '../jobs/store.ts';
 import type { Trigger } from '../jobs/trigger.ts';
 
 export interface JobRouteDependencies {

@@ -1,9 +1,9 @@
 import type { LifecycleResult } from '../clients/autoscaling.ts';
 import type { ChefClient } from '../clients/chef.ts';
+import type { JobRecord } from './record.ts';
 import type { Step, Steps } from './run.ts';
 import { type DowntimeDependencies, hostNames, withoutNagios } from './steps/downtime.ts';
 import { nodeOf } from './steps/restore-find.ts';
-import type { JobRecord } from './store.ts';
 
 export interface DryDependencies extends DowntimeDependencies {
   chef: ChefClient;

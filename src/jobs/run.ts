@@ -3,7 +3,8 @@ import { describe } from '../errors.ts';
 import type { StepName } from '../job.ts';
 import { plan } from '../plan.ts';
 import type { Dispatcher } from './dispatch.ts';
-import type { Claimed, Facts, JobRecord, JobStore } from './store.ts';
+import type { Facts, JobRecord } from './record.ts';
+import type { Claimed, JobStore } from './store.ts';
 
 /** Thrown where another worker has the job by now: nothing more may be done for it here. */
 export class LostLock extends Error {}

@@ -1,77 +1,12 @@
 import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { AppError } from '../errors.ts';
-import type { Event, LifecycleAction, News } from '../event.ts';
-import {
-  JOB_KINDS,
-  JOB_STATES,
-  type Job,
-  type JobKind,
-  type JobState,
-  STEP_NAMES,
-  type StepName,
-  type StepRecord,
-} from '../job.ts';
+import type { Event, News } from '../event.ts';
+import type { JobKind, JobState, StepName, StepRecord } from '../job.ts';
+import { type JobFilter, lists, matches } from './job-filter.ts';
+import { type Facts, type JobError, type JobRecord, toRecord } from './record.ts';
 import type { RedisCheck } from './redis-check.ts';
 import type { RunScript } from './scripts.ts';
-
-/** What the steps of a job have learnt so far, kept for those after them and for the next attempt. */
-export interface Facts {
-  /** Whether the Chef server had the node when it was looked for. */
-  inChef?: boolean;
-  fqdn?: string;
-  /** The instance that the node was when it was found. */
-  instance?: string;
-  /** AWS region that the node says it is in. */
-  region?: string;
-  /** When EC2 was first asked and did not answer, in milliseconds since 1970. */
-  ec2AwaySince?: number | undefined;
-  /** When EC2 first said that the instance lives, in milliseconds since 1970. */
-  ec2AliveSince?: number | undefined;
-  /** When it was seen that node and client are gone, in milliseconds since 1970. */
-  goneAt?: number;
-  /** How often the node came back after that and was removed again. */
-  returns?: number;
-  downtime?: AskedDowntime | undefined;
-  archive?: string;
-  /** What a restore found missing in Chef. */
-  lost?: { node: boolean; client: boolean };
-  /** Ids of the archives that it is restored from. */
-  from?: { node: string | undefined; client: string | undefined };
-}
-
-/** Remembered before it is sent, so that a second attempt looks for it first, and with its end once Nagios took it. */
-export interface AskedDowntime {
-  host: string;
-  submittedAt: string;
-  end?: string;
-}
-
-/** A job as those see it who work on it. */
-export interface JobRecord extends Job {
-  /** Which of its tokens is good; an older run has nothing to say any more. */
-  run: number;
-  /** Who began it last; another one that had it before has nothing to say any more. */
-  worker?: string;
-  /** Its place among all jobs, by acceptance. */
-  seq: number;
-  /** The instance waits for this action to be completed. */
-  lifecycle?: LifecycleAction;
-  /** When its event was published. */
-  publishedAt: Date;
-  /** `traceparent` of the span in which its event was taken in. */
-  trace?: string;
-  facts: Facts;
-}
-
-export interface JobFilter {
-  kind?: JobKind | undefined;
-  state?: JobState | undefined;
-  node?: string | undefined;
-  instanceId?: string | undefined;
-  limit: number;
-  cursor?: string | undefined;
-}
 
 /** The steps of a deletion that are done once more for a node that came back. */
 const DONE_AGAIN: readonly StepName[] = [
@@ -82,8 +17,6 @@ const DONE_AGAIN: readonly StepName[] = [
   'delete-node',
   'verify',
 ];
-
-export type JobError = NonNullable<Job['error']>;
 
 /** What is noted together with a new state. */
 interface Change {
@@ -297,24 +230,6 @@ function identityOf({ event, messageId }: News, kind: JobKind): string {
 /** Records of a node or an instance that one page looks at. */
 const SCAN = 2_000;
 
-/** The fewest lists that hold every job the filter lets through. */
-function lists({ kind, state, node, instanceId }: JobFilter): string[] {
-  if (instanceId) return [`instance:${instanceId}`];
-  if (node) return [`node:${node}`];
-  const kinds = kind ? [kind] : JOB_KINDS;
-  const states = state ? [state] : JOB_STATES;
-  return kinds.flatMap(k => states.map(s => `list:${k}:${s}`));
-}
-
-function matches(job: Job, { kind, state, node, instanceId }: JobFilter): boolean {
-  return (
-    (!kind || job.kind === kind) &&
-    (!state || job.state === state) &&
-    (!node || job.node === node) &&
-    (!instanceId || job.instanceId === instanceId)
-  );
-}
-
 /** The same for the same event, in whatever order its fields were given. */
 function digest(event: Event): string {
   return createHash('sha256')
@@ -324,33 +239,4 @@ function digest(event: Event): string {
 
 function fields(values: Record<string, string | undefined>): string[] {
   return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
-}
-
-function toRecord(id: string, hash: Record<string, string>): JobRecord | undefined {
-  if (!hash['kind']) return undefined;
-  const step = (name: StepName) => hash[`step:${name}`];
-  return {
-    id,
-    kind: hash['kind'] as JobKind,
-    state: hash['state'] as JobState,
-    node: hash['node'] ?? null,
-    instanceId: hash['instanceId'] ?? null,
-    source: hash['source'] as News['source'],
-    event: JSON.parse(hash['event'] ?? '{}'),
-    ...(hash['requestedBy'] && { requestedBy: hash['requestedBy'] }),
-    receivedAt: hash['receivedAt'] ?? '',
-    finishedAt: hash['finishedAt'] ?? null,
-    attempts: Number(hash['attempts']),
-    steps: STEP_NAMES.flatMap(name => (step(name) ? [JSON.parse(step(name) ?? '') as StepRecord] : [])),
-    ...(hash['error'] && { error: JSON.parse(hash['error']) as JobError }),
-    run: Number(hash['run'] ?? 0),
-    ...(hash['worker'] && { worker: hash['worker'] }),
-    seq: Number(hash['seq']),
-    publishedAt: new Date(Number(hash['publishedAt'])),
-    ...(hash['trace'] && { trace: hash['trace'] }),
-    ...(hash['approvedBy'] && { approvedBy: hash['approvedBy'] }),
-    ...(hash['approvedFor'] && { approvedFor: JSON.parse(hash['approvedFor']) as string[] }),
-    ...(hash['lifecycle'] && { lifecycle: JSON.parse(hash['lifecycle']) as LifecycleAction }),
-    facts: JSON.parse(hash['facts'] ?? '{}'),
-  };
 }

@@ -7,9 +7,10 @@ import { AppError, describe } from '../errors.ts';
 import type { JobState } from '../job.ts';
 import { type Dispatcher, QUEUE } from './dispatch.ts';
 import type { Outages } from './outage.ts';
+import type { JobError, JobRecord } from './record.ts';
 import { type Fate, fateOf } from './retry.ts';
 import { LostLock, runSteps, type Steps, Waits } from './run.ts';
-import type { JobError, JobRecord, JobStore } from './store.ts';
+import type { JobStore } from './store.ts';
 
 export interface WorkerOptions {
   prefix: string;

@@ -5,9 +5,10 @@ import { describe } from '../errors.ts';
 import { OPEN_STATES } from '../job.ts';
 import type { Raise } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
+import type { JobRecord } from './record.ts';
 import type { RunScript } from './scripts.ts';
 import type { Sighting } from './steps/zombie.ts';
-import type { JobRecord, JobStore } from './store.ts';
+import type { JobStore } from './store.ts';
 
 export interface ZombieDependencies {
   redis: Redis;

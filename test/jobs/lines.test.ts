@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { JOB_KINDS, JOB_STATES, type JobState, OPEN_STATES } from '../../src/job.ts';
-import type { JobRecord, Token } from '../../src/jobs/store.ts';
+import type { JobRecord } from '../../src/jobs/record.ts';
+import type { Token } from '../../src/jobs/store.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { at, ended, ending, openStore, says, type TestStore } from './store-fixture.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JOB_KINDS, JOB_STATES, type JobState } from '../../src/job.ts';
 import { takeCensus } from '../../src/jobs/census.ts';
 import { lastHours } from '../../src/jobs/hours.ts';
-import type { JobFilter } from '../../src/jobs/store.ts';
+import type { JobFilter } from '../../src/jobs/job-filter.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { instanceId } from '../parts/world.ts';
 import { openStore, says, type TestStore } from './store-fixture.ts';

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { JOB_STATES, type JobKind, type JobState } from '../../src/job.ts';
-import type { JobFilter, JobRecord } from '../../src/jobs/store.ts';
+import type { JobFilter } from '../../src/jobs/job-filter.ts';
+import type { JobRecord } from '../../src/jobs/record.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { at, ended, ending, openStore, says, type TestStore } from './store-fixture.ts';
 

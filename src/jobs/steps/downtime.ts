@@ -1,7 +1,7 @@
 import type { NagiosClient } from '../../clients/nagios.ts';
 import { AppError, describe } from '../../errors.ts';
+import type { AskedDowntime, JobRecord } from '../record.ts';
 import type { Step, StepResult } from '../run.ts';
-import type { AskedDowntime, JobRecord } from '../store.ts';
 
 export interface DowntimeDependencies {
   nagios: NagiosClient | undefined;

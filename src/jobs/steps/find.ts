@@ -1,8 +1,8 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
+import type { JobRecord } from '../record.ts';
 import type { Step, StepContext, StepResult } from '../run.ts';
-import type { JobRecord } from '../store.ts';
 import { checkNode, type NodeReading } from './guard.ts';
 
 export interface FindDependencies extends NodeReading {

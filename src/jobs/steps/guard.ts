@@ -2,8 +2,8 @@ import type { ChefClient } from '../../clients/chef.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { checkDeath, checkProtected } from '../../guard.ts';
 import { isApproved } from '../../job.ts';
+import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';
-import type { JobRecord } from '../store.ts';
 import { checkInstance, type InstanceDependencies } from './instance.ts';
 
 /** How the words of a node are read. */

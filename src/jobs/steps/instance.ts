@@ -2,8 +2,8 @@ import type { Ec2Client } from '../../clients/ec2.ts';
 import { AppError, describe } from '../../errors.ts';
 import { checkEnded } from '../../guard.ts';
 import { isApproved } from '../../job.ts';
+import type { JobRecord } from '../record.ts';
 import type { StepContext } from '../run.ts';
-import type { JobRecord } from '../store.ts';
 
 export interface InstanceDependencies {
   /** undefined where EC2 is not to be asked. */

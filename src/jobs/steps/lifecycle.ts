@@ -1,6 +1,6 @@
 import type { AutoScalingClient, LifecycleResult, WaitingInstance } from '../../clients/autoscaling.ts';
+import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';
-import type { JobRecord } from '../store.ts';
 
 export interface LifecycleDependencies {
   autoScaling: AutoScalingClient;

@@ -1,8 +1,8 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import { AppError } from '../../errors.ts';
 import { isApproved } from '../../job.ts';
+import type { JobRecord } from '../record.ts';
 import type { Step, StepContext } from '../run.ts';
-import type { JobRecord } from '../store.ts';
 import { checkNode, type NodeReading } from './guard.ts';
 import { checkInstance, type InstanceDependencies } from './instance.ts';
 

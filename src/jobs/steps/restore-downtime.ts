@@ -1,7 +1,7 @@
 import type { Archive } from '../../clients/archive.ts';
 import type { NagiosClient } from '../../clients/nagios.ts';
+import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';
-import type { JobRecord } from '../store.ts';
 import { downtimeComment, withoutNagios } from './downtime.ts';
 
 export interface CancelDependencies {

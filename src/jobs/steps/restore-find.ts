@@ -2,8 +2,8 @@ import type { ChefClient } from '../../clients/chef.ts';
 import { AppError } from '../../errors.ts';
 import { isApproved } from '../../job.ts';
 import { isInstanceId } from '../../names.ts';
+import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';
-import type { JobRecord } from '../store.ts';
 import { type Choice, type ChoiceDependencies, chooseArchives } from './restore-choice.ts';
 
 export interface LostDependencies extends ChoiceDependencies {

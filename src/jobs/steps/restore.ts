@@ -3,8 +3,8 @@ import type { ChefClient } from '../../clients/chef.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
 import { isApproved } from '../../job.ts';
+import type { JobRecord } from '../record.ts';
 import type { Step, StepContext, StepResult } from '../run.ts';
-import type { JobRecord } from '../store.ts';
 import { nodeOf, wish } from './restore-find.ts';
 
 export interface RestoreDependencies {

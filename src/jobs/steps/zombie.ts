@@ -1,6 +1,6 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import { AppError } from '../../errors.ts';
-import type { JobRecord } from '../store.ts';
+import type { JobRecord } from '../record.ts';
 import { checkNode, type NodeReading } from './guard.ts';
 
 export interface ZombieLookDependencies extends NodeReading {
