@@ -265,7 +265,9 @@ describe('EC2, where it is asked', () => {
     for (const id of ids) {
       const job = `${env['REDIS_PREFIX']}:job:${id}`;
       await until('EC2 to be missed', async () => (await redis.hget(job, 'facts'))?.includes('ec2AwaySince'));
-      expect((await api.job(id)).error?.message).toContain('ec2:DescribeInstances');
+      await until('the job to say so', async () =>
+        (await api.job(id)).error?.message.includes('ec2:DescribeInstances'),
+      );
       // Two minutes pass.
       await until(`job ${id} to be held`, async () => {
         const facts = JSON.parse((await redis.hget(job, 'facts')) ?? '{}');
