@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { AppError } from '../errors.ts';
@@ -35,6 +36,8 @@ export interface RedisCheckOptions {
 }
 
 const REPLICATION_TIMEOUT_MS = 1_000;
+/** A Cluster answers nothing before it knows its nodes. */
+const CLUSTER_TIMEOUT_MS = 2_000;
 /** A bad answer is believed for this long. */
 const BAD_MS = 1_000;
 
@@ -80,6 +83,8 @@ export function redisCheck(redis: Redis, { prefix, replicas, log }: RedisCheckOp
 
   return {
     async now() {
+      if (redis.isCluster && redis.status !== 'ready')
+        await once(redis, 'ready', { signal: AbortSignal.timeout(CLUSTER_TIMEOUT_MS) }).catch(() => {});
       await ask();
       await redis.set(probe, '1', 'PX', 1_000);
     },
