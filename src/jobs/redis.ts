@@ -6,6 +6,9 @@ import { type RedisCheck, redisCheck } from './redis-check.ts';
 /** Below the five seconds within which a sender must hear that Redis does not answer. */
 const COMMAND_TIMEOUT_MS = 3_000;
 
+/** Above the ten seconds for which BullMQ waits for a job at most. */
+const BLOCKED_TIMEOUT_MS = 15_000;
+
 /**
  * Two connections with opposite tempers: `commands` gives up soon, so that callers hear of an outage; `blocking`
  * waits for ever, as BullMQ's workers need it.
@@ -24,8 +27,12 @@ export function connectRedis(target: RedisTarget, prefix: string, log: Logger): 
   const commands = connect(target, 'chef-deregistration', {
     commandTimeout: COMMAND_TIMEOUT_MS,
     maxRetriesPerRequest: 1,
+    socketTimeout: COMMAND_TIMEOUT_MS + 1_000,
   });
-  const blocking = connect(target, 'chef-deregistration-worker', { maxRetriesPerRequest: null });
+  const blocking = connect(target, 'chef-deregistration-worker', {
+    maxRetriesPerRequest: null,
+    socketTimeout: BLOCKED_TIMEOUT_MS,
+  });
   for (const connection of [commands, blocking]) logState(connection, log);
   return {
     commands,
@@ -37,7 +44,11 @@ export function connectRedis(target: RedisTarget, prefix: string, log: Logger): 
   };
 }
 
-type Temper = Pick<RedisOptions, 'commandTimeout' | 'maxRetriesPerRequest'>;
+/**
+ * A Redis that hangs closes no connection: without `socketTimeout` the one that Sentinels put in its place is never
+ * found. Their own word of it, ioredis' `failoverDetector`, can end a connection for good while it is being made.
+ */
+type Temper = Pick<RedisOptions, 'commandTimeout' | 'maxRetriesPerRequest' | 'socketTimeout'>;
 
 const retryStrategy = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000);
 
@@ -66,8 +77,6 @@ function connect(target: RedisTarget, connectionName: string, temper: Temper): R
         db: target.db,
         retryStrategy,
         sentinelRetryStrategy: retryStrategy,
-        // A master that hangs closes no connection.
-        failoverDetector: true,
         enableTLSForSentinelMode: target.tls,
         ...(target.tls && { sentinelTLS: {} }),
         ...(target.sentinelPassword !== undefined && { sentinelPassword: target.sentinelPassword }),
