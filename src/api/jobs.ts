@@ -48,7 +48,7 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
     const { from, to, change }: Decision = DECISIONS[name];
     // In the run that was looked at: what it is held for by then is what was decided about.
     const result = await store.move(job, [from], to, change(caller, job));
-    if (result.moved) await dispatcher.dispatch(result.tokens);
+    if (result.moved) dispatcher.dispatch(result.tokens);
     return { ...result, from };
   }
 

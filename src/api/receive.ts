@@ -43,7 +43,7 @@ export function receiver(
     const quarantine = delivery.quarantine ?? (await doubtHost(event, delivery));
     const news = { ...delivery, event, ...(quarantine && { quarantine }) };
     const { jobId, outcome, tokens } = await store.accept(news, kind);
-    await dispatcher.dispatch(tokens);
+    dispatcher.dispatch(tokens);
     if (quarantine && outcome === 'accepted') {
       log.warn({ ...about, kind, job: jobId, why: quarantine }, 'event quarantined: a person must decide');
       return { outcome: 'quarantined', jobId };

@@ -6,6 +6,7 @@ import type { Token } from './store.ts';
 
 export const QUEUE = 'jobs';
 const SWEEP_INTERVAL_MS = 2_000;
+const AT_ONCE = 1_000;
 
 /**
  * Hands jobs to BullMQ. A job's record and its token in the outbox are written in one step, and the token leaves the
@@ -19,6 +20,8 @@ export class Dispatcher {
   readonly #outbox: string;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
+  readonly #waiting: Token[] = [];
+  #handing: Promise<void> | undefined;
 
   constructor(redis: Redis, prefix: string, log: Logger) {
     this.#redis = redis;
@@ -33,25 +36,39 @@ export class Dispatcher {
     this.#timer.unref();
   }
 
-  /** Never fails: what cannot be handed over now is in the outbox and handed over later. */
-  async dispatch(tokens: Token[]): Promise<void> {
-    if (tokens.length === 0 || !this.#queue) return;
-    try {
-      await this.#queue.addBulk(tokens.map(token => ({ name: 'job', data: {}, opts: { jobId: token } })));
-      await this.#redis.srem(this.#outbox, ...tokens);
-    } catch (error) {
-      this.#log.warn({ err: describe(error), jobs: tokens.length }, 'Redis has the jobs, BullMQ not yet');
-    }
+  /**
+   * Hands over soon, together with all that comes meanwhile. It never fails: what cannot be handed over now is in the
+   * outbox and handed over later.
+   */
+  dispatch(tokens: Token[]): void {
+    if (tokens.length === 0) return;
+    this.#waiting.push(...tokens);
+    this.#handing ??= this.#handOver();
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#handing;
     await this.#queue?.close();
+  }
+
+  async #handOver(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const tokens = this.#waiting.splice(0, AT_ONCE);
+      try {
+        await this.#queue?.addBulk(tokens.map(token => ({ name: 'job', data: {}, opts: { jobId: token } })));
+        if (this.#queue) await this.#redis.srem(this.#outbox, ...tokens);
+      } catch (error) {
+        this.#log.warn({ err: describe(error), jobs: tokens.length }, 'Redis has the jobs, BullMQ not yet');
+      }
+    }
+    // In the same breath as the last look: what comes after it begins anew.
+    this.#handing = undefined;
   }
 
   async #sweep(): Promise<void> {
     try {
-      await this.dispatch(await this.#redis.srandmember(this.#outbox, 1_000));
+      this.dispatch(await this.#redis.srandmember(this.#outbox, AT_ONCE));
     } catch {
       // Redis is away; the connection has logged it.
     }

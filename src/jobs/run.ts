@@ -75,7 +75,7 @@ export async function runSteps(
 async function goOn(claim: Promise<Claimed>, dispatcher: Dispatcher): Promise<void> {
   const { goesOn, tokens, lost } = await claim;
   if (lost) throw new LostLock();
-  await dispatcher.dispatch(tokens);
+  dispatcher.dispatch(tokens);
   if (!goesOn) throw new Waits();
 }
 

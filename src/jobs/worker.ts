@@ -131,7 +131,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     const finishedAt = state === 'held' ? {} : { finishedAt: new Date().toISOString() };
     const result = await store.move(job, ['running'], state, { ...finishedAt, ...(error && { error }) });
     if (!result.moved) return false;
-    await dispatcher.dispatch(result.tokens);
+    dispatcher.dispatch(result.tokens);
     onSettled(job, state);
     return true;
   }

@@ -108,7 +108,7 @@ export class Zombies {
     const revived = await store.revive(job, { returns });
     if (!revived.moved) return !(OPEN_STATES as readonly string[]).includes(revived.state ?? '');
     log.warn({ job: job.id, node: job.node }, 'the node came back after its deletion; it is removed again');
-    await dispatcher.dispatch(revived.tokens);
+    dispatcher.dispatch(revived.tokens);
     return true;
   }
 

@@ -50,7 +50,8 @@ test('a job whose process died before BullMQ had it is handed over by the next p
 test('a job handed over by several at once is in the queue once', async () => {
   const { tokens } = await it.accept(says('delete', 'web-1'));
   const each = [dispatcher(), dispatcher(), dispatcher()];
-  await Promise.all(each.map(one => one.dispatch(tokens)));
+  for (const one of each) one.dispatch(tokens);
+  await Promise.all(each.map(one => one.close()));
   expect(await waiting()).toEqual(tokens);
   expect(await outbox()).toEqual([]);
 });
@@ -58,7 +59,8 @@ test('a job handed over by several at once is in the queue once', async () => {
 test('a job handed over again after it is done is not begun again', async () => {
   const { tokens } = await it.accept(says('delete', 'web-1'));
   await it.work(tokens);
-  await dispatcher().dispatch(tokens);
+  dispatcher().dispatch(tokens);
+  await until('BullMQ to have the job', async () => (await waiting()).length > 0);
   expect(await it.begin((await waiting())[0] ?? '')).toBeUndefined();
 });
 
@@ -70,7 +72,7 @@ test('while Redis is away nothing fails, and what is left is handed over when it
   const { tokens } = await accept(says('delete', 'web-1'));
   const one = new Dispatcher(connections.commands, prefix, log);
   await own.stop();
-  await one.dispatch(tokens);
+  one.dispatch(tokens);
   await own.restart();
   const back = new Queue(QUEUE, { connection: redis, prefix });
   await until('BullMQ to have the job', async () => (await back.getWaiting())[0]?.id === tokens[0]);
@@ -81,4 +83,12 @@ test('while Redis is away nothing fails, and what is left is handed over when it
   await own.stop();
 });
 
-test('nothing to hand over is nothing to do', () => dispatcher().dispatch([]));
+test('jobs that come while others are handed over go together, in the order in which they came', async () => {
+  const accepted = [];
+  for (const name of ['web-1', 'web-2', 'web-3', 'web-4'])
+    accepted.push(await it.accept(says('delete', name)));
+  const one = dispatcher();
+  for (const { tokens } of accepted) one.dispatch(tokens);
+  await one.close();
+  expect(await waiting()).toEqual(accepted.flatMap(({ tokens }) => tokens));
+});

@@ -61,7 +61,7 @@ function work(find: Step = noStep, store: JobStore = it.store): void {
 
 async function accept(): Promise<{ id: string; token: string }> {
   const { jobId, tokens } = await it.accept(says('delete', 'web-1'));
-  await dispatcher.dispatch(tokens);
+  dispatcher.dispatch(tokens);
   return { id: jobId, token: tokens[0] ?? '' };
 }
 
