@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import { createVerify, type X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -30,19 +30,33 @@ export async function checkSignature(envelope: SnsEnvelope, certificate: X509Cer
 }
 
 /**
- * A copy of sns-validator whose `https` answers with the certificate. Its own would fetch it once more, without a limit
- * of time or size, and keep it for ever under its URL; this copy reaches no network, and its cache holds one certificate.
+ * A copy of sns-validator that knows this certificate and no other. Its own would fetch it once more, without a limit of
+ * time or size, keep it for ever under its URL, and read its text anew for each message: here `https` reaches no network,
+ * and `crypto` has the key at hand.
  */
-function validatorWith(certificate: X509Certificate): MessageValidator {
+function validatorWith({ publicKey }: X509Certificate): MessageValidator {
   const https = {
     get(_url: string, answer: (response: Readable) => void) {
-      answer(Object.assign(Readable.from([certificate.toString()]), { statusCode: 200 }));
+      answer(Object.assign(Readable.from([]), { statusCode: 200 }));
       return new EventEmitter();
     },
   };
+  const crypto = {
+    createVerify(algorithm: string) {
+      const verifier = createVerify(algorithm);
+      return {
+        update: (text: string, encoding: BufferEncoding) => verifier.update(text, encoding),
+        verify: (_: string, signature: string, encoding: 'base64') =>
+          verifier.verify(publicKey, signature, encoding),
+      };
+    },
+  };
   const module = { exports: Object };
-  const load = (name: string): unknown => (name === 'https' ? https : require(name));
-  compileFunction(source, ['require', 'module'], { filename: file })(load, module);
+  const own: Record<string, unknown> = { https, crypto };
+  compileFunction(source, ['require', 'module'], { filename: file })(
+    (name: string) => own[name] ?? require(name),
+    module,
+  );
   const Validator = module.exports as unknown as typeof MessageValidator;
   // Where the certificate comes from was checked before; what is left to sns-validator is the signature.
   return new Validator(/^/);

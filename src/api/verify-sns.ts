@@ -96,8 +96,7 @@ function snsHost(topicArn: string): string | undefined {
  * host. Its CN keeps other files of that host from counting, and its dates those that SNS has given up.
  */
 function checkCertificate(certificate: X509Certificate, host: string): void {
-  // Several CNs come as an array, which is no name that SNS has.
-  const { CN } = certificate.toLegacyObject().subject;
+  const CN = commonName(certificate);
   const names = commonNames(host);
   if (typeof CN !== 'string' || !names.includes(CN)) {
     throw untrusted(`its certificate is that of ${JSON.stringify(CN)}, not of ${names.join(' or ')}`);
@@ -112,6 +111,15 @@ function checkCertificate(certificate: X509Certificate, host: string): void {
   if (asymmetricKeyType !== 'rsa' || (asymmetricKeyDetails?.modulusLength ?? 0) < 2048) {
     throw untrusted('its certificate has no RSA key of 2048 bits or more');
   }
+}
+
+/** Reading it costs more than the signature does. */
+const read = new WeakMap<X509Certificate, unknown>();
+
+/** Several CNs come as an array, which is no name that SNS has. */
+function commonName(certificate: X509Certificate): unknown {
+  if (!read.has(certificate)) read.set(certificate, certificate.toLegacyObject().subject.CN);
+  return read.get(certificate);
 }
 
 /**
