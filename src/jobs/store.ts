@@ -1,12 +1,13 @@
-import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { AppError } from '../errors.ts';
-import type { Event, News } from '../event.ts';
+import type { News } from '../event.ts';
 import type { JobKind, JobState, StepName, StepRecord } from '../job.ts';
+import { type Arrival, arrivalOf, fields } from './arrival.ts';
 import { type JobFilter, lists, matches } from './job-filter.ts';
 import { type Facts, type JobError, type JobRecord, toRecord } from './record.ts';
 import type { RedisCheck } from './redis-check.ts';
 import type { RunScript } from './scripts.ts';
+import { together } from './together.ts';
 
 /** The steps of a deletion that are done once more for a node that came back. */
 const DONE_AGAIN: readonly StepName[] = [
@@ -45,12 +46,18 @@ export interface Claimed {
 /** `ID.RUN`: what BullMQ is handed. */
 export type Token = string;
 
+type Accepted = [jobId: string, outcome: 'accepted' | 'duplicate' | 'mismatch', ...tokens: Token[]];
+
+/** Redis does nothing else meanwhile, a few milliseconds. */
+const ARRIVALS_AT_ONCE = 100;
+
 /** The jobs in Redis: the one source of truth of what was asked, what was done and what is left. */
 export class JobStore {
   readonly #redis: Redis;
   readonly #run: RunScript;
   readonly #prefix: string;
   readonly #check: RedisCheck | undefined;
+  readonly #accept: (arrival: Arrival) => Promise<Accepted>;
 
   /** @param check asked before and after an event is taken in, where whoever sent it forgets it then */
   constructor(redis: Redis, run: RunScript, prefix: string, check?: RedisCheck) {
@@ -58,6 +65,10 @@ export class JobStore {
     this.#run = run;
     this.#prefix = prefix;
     this.#check = check;
+    this.#accept = together(async arrivals => {
+      const told = arrivals.flatMap(({ head, record }) => [head, record.length, ...record]);
+      return (await this.#run('accept', ...told)) as (Accepted | Error)[];
+    }, ARRIVALS_AT_ONCE);
   }
 
   /**
@@ -70,36 +81,7 @@ export class JobStore {
     kind: JobKind,
   ): Promise<{ jobId: string; outcome: 'accepted' | 'duplicate'; tokens: Token[] }> {
     await this.#check?.last();
-    const { event, quarantine } = news;
-    const instanceId = event.instanceId;
-    const node = 'node' in event ? event.node : undefined;
-    const lifecycle = 'lifecycle' in event ? JSON.stringify(event.lifecycle) : undefined;
-    const arrival = {
-      id: randomUUIDv7(),
-      kind,
-      identity: quarantine ? `message:${news.messageId}` : identityOf(news, kind),
-      doubted: quarantine ? identityOf(news, kind) : undefined,
-      publishedAt: news.publishedAt.getTime(),
-      state: (quarantine ? 'held' : 'queued') satisfies JobState,
-      keys: [...(instanceId ? [`i:${instanceId}`] : []), ...(node ? [`n:${node}`] : [])],
-      node,
-      instanceId,
-      lifecycle,
-      ...(news.source === 'api' && { request: { id: news.messageId, body: digest(event) } }),
-    };
-    const record = fields({
-      source: news.source,
-      event: JSON.stringify(event),
-      receivedAt: new Date().toISOString(),
-      node,
-      instanceId,
-      lifecycle,
-      requestedBy: news.requestedBy,
-      trace: news.trace,
-      error: quarantine && JSON.stringify({ code: 'untrusted', message: quarantine } satisfies JobError),
-    });
-    const reply = await this.#run('accept', JSON.stringify(arrival), ...record);
-    const [jobId, outcome, ...tokens] = reply as [string, 'accepted' | 'duplicate' | 'mismatch', ...Token[]];
+    const [jobId, outcome, ...tokens] = await this.#accept(arrivalOf(news, kind));
     if (outcome === 'mismatch') {
       const field = 'Idempotency-Key';
       throw new AppError('invalid', `${field} was given to another request before; use a new one`, { field });
@@ -222,21 +204,5 @@ function holder({ run, worker }: { run?: number; worker?: string }): string {
   return worker === undefined ? String(run ?? '') : `${run}:${worker}`;
 }
 
-/** A death is one, whoever tells of it. */
-function identityOf({ event, messageId }: News, kind: JobKind): string {
-  return kind !== 'ensure' && event.instanceId ? `${kind}:${event.instanceId}` : `message:${messageId}`;
-}
-
 /** Records of a node or an instance that one page looks at. */
 const SCAN = 2_000;
-
-/** The same for the same event, in whatever order its fields were given. */
-function digest(event: Event): string {
-  return createHash('sha256')
-    .update(JSON.stringify(event, Object.keys(event).sort()))
-    .digest('base64');
-}
-
-function fields(values: Record<string, string | undefined>): string[] {
-  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
-}
