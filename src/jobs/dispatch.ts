@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -7,6 +8,8 @@ import type { Token } from './store.ts';
 export const QUEUE = 'jobs';
 const SWEEP_INTERVAL_MS = 2_000;
 const AT_ONCE = 1_000;
+/** One hand-over costs as much as ten jobs in it, so more are let come; the first of them does not wait. */
+const PAUSE_MS = 5;
 
 /**
  * Hands jobs to BullMQ. A job's record and its token in the outbox are written in one step, and the token leaves the
@@ -61,6 +64,7 @@ export class Dispatcher {
       } catch (error) {
         this.#log.warn({ err: describe(error), jobs: tokens.length }, 'Redis has the jobs, BullMQ not yet');
       }
+      await delay(PAUSE_MS);
     }
     // In the same breath as the last look: what comes after it begins anew.
     this.#handing = undefined;
