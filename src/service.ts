@@ -19,11 +19,15 @@ export interface Service {
  */
 export async function startService(given: Settings): Promise<Service> {
   const settings = given.DRY_RUN ? drySettings(given) : given;
-  const log = pino({
-    level: settings.LOG_LEVEL,
-    base: { pid: process.pid },
-    timestamp: pino.stdTimeFunctions.isoTime,
-  });
+  const log = pino(
+    {
+      level: settings.LOG_LEVEL,
+      base: { pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
+    // What is logged while a write is under way goes in the next one; at exit the rest is written.
+    pino.destination({ sync: false }),
+  );
   const closing = new Closing(message => log.warn(message));
   try {
     const base = await openBase(settings, log, closing);

@@ -70,11 +70,11 @@ export function createApp({
   log,
 }: ApiDependencies): Express {
   const app = bareApp(log);
+  app.use(['/sns', '/events'], tracedRequests(tracing));
+  app.use(snsRoutes(door));
   app.use(healthRoutes(probes));
   app.use(metricsRoutes(scrape));
   app.use(pageRoutes());
-  app.use(['/sns', '/events'], tracedRequests(tracing));
-  app.use(snsRoutes(door));
   app.use(QUEUES, tokenOfCookie);
   app.use(identify(tokens));
   app.use(QUEUES, queueBoard(openQueue));
