@@ -37,6 +37,9 @@ find "$tree/lib/node_modules" -type f -exec chmod 0644 {} +
 sed -i '1{/^#!/d}' "$tree/lib/src/cli/main.ts"
 chmod 0644 "$tree/lib/src/cli/main.ts"
 
+mkdir "$tree/completions"
+"$tree/lib/bin/node" "$tree/lib/src/cli/main.ts" completion > "$tree/completions/chef-deregistration-manager"
+
 cp -R host iam docs README.md packaging/chef-deregistration-manager "$tree/"
 cp -R packaging/debian "$tree/debian"
 for page in packaging/*.8; do cp "$page" "$tree/debian/"; done

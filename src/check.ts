@@ -10,7 +10,7 @@ import { type Clients, openClients } from './open-clients.ts';
 import { lookUp } from './provision.ts';
 
 /** What was found of one part: all is well, it is not used, or what to do. */
-interface Finding {
+export interface Finding {
   part: string;
   state: 'ok' | 'unused' | 'fault';
   note?: string;
@@ -23,21 +23,16 @@ type Look = () => Promise<Omit<Finding, 'part'> | undefined>;
 
 /**
  * Looks at everything that the settings name, and changes nothing but for a file that the archive writes and removes.
- * @param say is given one line for each part
- * @returns whether the service would find all that it needs
  * @throws SettingsError where settings that are right by themselves cannot be used
  */
-export async function check(settings: Settings, say: (line: string) => void): Promise<boolean> {
+export async function check(settings: Settings): Promise<Finding[]> {
   const closing = new Closing(() => {});
   try {
     const opened = openClients(settings, closing);
     const clients = settings.DRY_RUN ? dryClients(opened) : opened;
     const looks = Object.entries(parts(settings, clients, closing));
     const findings = await Promise.all(looks.map(([part, look]) => find(part, look)));
-    for (const { part, state, note } of [{ part: 'settings', state: 'ok' } as Finding, ...findings]) {
-      say(`${state.padEnd(6)}  ${part.padEnd(11)}  ${note ?? ''}`.trimEnd());
-    }
-    return findings.every(({ state }) => state !== 'fault');
+    return [{ part: 'settings', state: 'ok' }, ...findings];
   } finally {
     await closing.close();
   }
@@ -82,7 +77,7 @@ async function redis(settings: Settings, closing: Closing): Promise<Omit<Finding
       cause: error,
     });
   }
-  return { state: 'ok', note: warnings.join('; ') };
+  return { state: 'ok', ...(warnings.length > 0 && { note: warnings.join('; ') }) };
 }
 
 /** A log that is only read here: what Redis is warned of at start. */

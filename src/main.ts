@@ -1,8 +1,6 @@
-import { check } from './check.ts';
 import { readSettings, type Settings, SettingsError } from './config.ts';
 import { describe } from './errors.ts';
 import { startService } from './service.ts';
-import { sweep } from './sweep.ts';
 
 const STOP_LIMIT_MS = 30_000;
 
@@ -22,18 +20,7 @@ async function serve(settings: Settings): Promise<void> {
 }
 
 try {
-  const settings = readSettings(process.env);
-  if (process.argv[2] === 'check') {
-    const found = await check(settings, line => process.stdout.write(`${line}\n`));
-    process.exit(found ? 0 : 1);
-  }
-  if (process.argv[2] === 'sweep') {
-    const complain = (text: string) => process.stderr.write(`chef-deregistration-manager: ${text}\n`);
-    const say = (text: string) => process.stdout.write(text);
-    process.exitCode = await sweep(settings, process.argv.slice(3), { stdin: process.stdin, say, complain });
-  } else {
-    await serve(settings);
-  }
+  await serve(readSettings(process.env));
 } catch (error) {
   const said = error instanceof SettingsError ? error.message : describe(error);
   process.stderr.write(`chef-deregistration-manager: ${said}\n`);

@@ -5,21 +5,37 @@ import type { Ghost } from './ghosts.ts';
 import { connectRedis } from './jobs/redis.ts';
 import { loadScripts } from './jobs/scripts.ts';
 import { JobStore } from './jobs/store.ts';
-import type { Applied } from './sweep-report.ts';
+
+/** What became of a ghost that was handed to the service. */
+export interface Applied {
+  node: string;
+  job: string;
+  outcome: string;
+}
+
+/** Told after each, so that a person sees how far it is. */
+export type OnApplied = (done: number, total: number) => void;
 
 /**
  * Makes a job of each ghost, as `POST /events` does; the service that runs on the same Redis takes it up, with all its
  * guards. A death that a job had dealt with already is taken up by that job again.
  * @throws AppError where Redis would not keep them
  */
-export async function applySweep(ghosts: readonly Ghost[], settings: Settings): Promise<Applied[]> {
+export async function applySweep(
+  ghosts: readonly Ghost[],
+  settings: Settings,
+  onApplied: OnApplied,
+): Promise<Applied[]> {
   const { REDIS_URL, REDIS_PREFIX } = settings;
   const redis = connectRedis(REDIS_URL, REDIS_PREFIX, pino({ level: 'silent' }));
   try {
     const run = loadScripts(redis.commands, REDIS_PREFIX);
     const store = new JobStore(redis.commands, run, REDIS_PREFIX, redis.check);
     const applied: Applied[] = [];
-    for (const ghost of ghosts) applied.push(await applyOne(ghost, store));
+    for (const ghost of ghosts) {
+      applied.push(await applyOne(ghost, store));
+      onApplied(applied.length, ghosts.length);
+    }
     return applied;
   } finally {
     await redis.close();

@@ -13,9 +13,12 @@ beforeAll(async () => {
 
 afterAll(() => world?.stop());
 
-/** `main.ts check` with the settings of a service that has all it needs, but for those given. */
-function check(env: NodeJS.ProcessEnv): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const main = new URL('../src/main.ts', import.meta.url).pathname;
+/** The command as people type it, with the settings of a service that has all it needs, but for those given. */
+function check(
+  env: NodeJS.ProcessEnv,
+  ...args: string[]
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const main = new URL('../src/cli/main.ts', import.meta.url).pathname;
   const whole = {
     PATH: process.env['PATH'],
     HOME: freshDirectory('home'),
@@ -23,7 +26,7 @@ function check(env: NodeJS.ProcessEnv): Promise<{ code: number | null; stdout: s
     ...env,
   };
   return new Promise(resolve => {
-    const child = execFile(process.execPath, [main, 'check'], { env: whole }, (_, stdout, stderr) =>
+    const child = execFile(process.execPath, [main, 'check', ...args], { env: whole }, (_, stdout, stderr) =>
       resolve({ code: child.exitCode, stdout, stderr }),
     );
   });
@@ -85,6 +88,20 @@ test('a Redis that would lose jobs is a fault, one without an append-only file i
   expect((await check({ REDIS_URL: evicting.url })).stdout).toMatch(/^fault +redis .*maxmemory-policy/m);
   expect((await check({ REDIS_URL: forgetful.url })).stdout).toMatch(/^ok +redis .*append-only/m);
   await Promise.all([evicting.stop(), forgetful.stop()]);
+});
+
+test('for programs it tells the same in JSON', async () => {
+  const { code, stdout } = await check({ NAGIOS_URL: 'http://127.0.0.1:1', QUEUE_ID: '' }, '--json');
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toEqual([
+    { part: 'settings', state: 'ok' },
+    { part: 'redis', state: 'ok' },
+    { part: 'chef', state: 'ok' },
+    { part: 'nagios', state: 'fault', note: expect.stringContaining('127.0.0.1:1') },
+    { part: 'archive', state: 'ok' },
+    { part: 'aws', state: 'unused', note: expect.stringContaining('QUEUE_ID is not set') },
+    { part: 'chef-client', state: 'ok' },
+  ]);
 });
 
 test('settings that cannot be used end it with 2, and all of them are named', async () => {

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { COMMANDS } from '../src/cli/arguments.ts';
+import { COMMANDS } from '../src/cli/command-table.ts';
 import type { Job } from '../src/job.ts';
 import type { Service } from '../src/service.ts';
 import { registerNode } from './parts/chef-server.ts';
-import { freshDirectory } from './parts/process.ts';
-import { startTestService, TOKEN } from './parts/service.ts';
+import { freshDirectory, start } from './parts/process.ts';
+import { startTestService, TOKEN, testEnvironment } from './parts/service.ts';
 import { instanceId, startWorld, type World } from './parts/world.ts';
 
 const PROGRAM = new URL('../src/cli/main.ts', import.meta.url).pathname;
@@ -109,11 +109,24 @@ test('the chef-client run and the state of each part are shown', async () => {
   expect(health.stdout).toMatch(/^redis +ok$/m);
 });
 
+test('the service itself is one of its commands', async () => {
+  const running = await start(process.execPath, {
+    args: [PROGRAM, 'serve'],
+    env: { ...testEnvironment(world.env), LOG_LEVEL: 'info' },
+    ready: /"url":"http/,
+  });
+  const url = /"url":"(https?:[^"]+)"/.exec(running.output())?.[1] ?? '';
+  expect((await cli(['health', '--url', url])).code).toBe(0);
+  await running.stop('SIGTERM');
+  expect(running.child.exitCode).toBe(0);
+});
+
 describe('an error', () => {
   test.each([
     ['of usage ends with 2', ['jobs', '--state', 'dead'], {}, 2, /--state is one of queued, running/],
     ['of an unknown command ends with 2', ['remove', 'web-1'], {}, 2, /no command remove/],
     ['of a missing operand ends with 2', ['delete'], {}, 2, /name a node/],
+    ['of an operand too many ends with 2', ['check', 'web-1'], {}, 2, /nothing can be done with web-1/],
     ['of the service is in its own words', ['job', 'none'], {}, 1, /there is no job none/],
     ['of a name that is none names the field', ['delete', '../x'], {}, 1, /node/],
     [
@@ -162,6 +175,9 @@ test('bash completes commands, options and states', async () => {
   expect(await complete('di')).toEqual(['discard']);
   expect(await complete('jobs', '--st')).toEqual(['--state']);
   expect(await complete('jobs', '--state', 'f')).toEqual(['failed']);
+  expect(await complete('sweep', '--m')).toEqual(['--most-are-dead']);
+  expect(await complete('sweep', '--living', '/etc/host')).toContain('/etc/hosts');
+  expect(await complete('check', '--u')).toEqual(['']);
 });
 
 test('help names every command and every option', async () => {

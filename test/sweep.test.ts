@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseLiving } from '../src/cli/living.ts';
 import { findGhosts } from '../src/ghosts.ts';
-import { parseLiving } from '../src/sweep-arguments.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { nodeOf, registerNode } from './parts/chef-server.ts';
 import { type Ec2StandIn, startEc2StandIn } from './parts/ec2.ts';
@@ -11,7 +11,7 @@ import { until } from './parts/process.ts';
 import { startTestService, testEnvironment } from './parts/service.ts';
 import { instanceId, startWorld, type World } from './parts/world.ts';
 
-const MAIN = new URL('../src/main.ts', import.meta.url).pathname;
+const MAIN = new URL('../src/cli/main.ts', import.meta.url).pathname;
 const DAY = 86_400_000;
 const ago = (days: number) => new Date(Date.now() - days * DAY);
 /** Node -> days since chef-client last ran there, and what EC2 says of its instance. */

@@ -1,4 +1,4 @@
-import { COMMANDS, type CommandName, optionsOf } from './arguments.ts';
+import { COMMANDS, type CommandName, optionsOf } from './command-table.ts';
 
 /** A bash script: commands, their options, and the words that an option takes. */
 export function bashCompletion(): string {
@@ -9,15 +9,16 @@ export function bashCompletion(): string {
         .map(option => `--${option}`)
         .join(' ')}" ;;`,
   );
-  const values = new Map(
+  const takes = new Map(
     names.flatMap(name =>
-      Object.entries(optionsOf(name)).flatMap(([option, { values: words }]) =>
-        words ? [[option, words.join(' ')] as const] : [],
-      ),
+      Object.entries(optionsOf(name)).flatMap(([option, { values, isPath }]): [string, string][] => {
+        if (values) return [[option, `-W "${values.join(' ')}"`]];
+        return isPath ? [[option, '-f']] : [];
+      }),
     ),
   );
-  const lists = [...values].map(
-    ([option, words]) => `    --${option}) COMPREPLY=($(compgen -W "${words}" -- "$word")); return ;;`,
+  const lists = [...takes].map(
+    ([option, kind]) => `    --${option}) COMPREPLY=($(compgen ${kind} -- "$word")); return ;;`,
   );
   return `_chef_deregistration_manager() {
   local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" command="" words="" each
@@ -26,7 +27,6 @@ export function bashCompletion(): string {
   done
   case "$before" in
 ${lists.join('\n')}
-    --token-file) COMPREPLY=($(compgen -f -- "$word")); return ;;
   esac
   case "$command" in
     '') words="${names.join(' ')} --help" ;;

@@ -1,20 +1,26 @@
 import type { CallApi } from './api.ts';
-import type { Invocation } from './arguments.ts';
+import type { Values } from './arguments.ts';
 import { CliError } from './error.ts';
 import type { Screen } from './progress.ts';
 
 /** What every command is given. */
-export interface Context {
-  api: CallApi;
+export interface Given {
   operands: string[];
-  values: Invocation['values'];
+  values: Values;
   screen: Screen;
+}
+
+/** And one that asks a service that runs. */
+export interface Context extends Given {
+  api: CallApi;
 }
 
 /** What a command found: for programs and for people. */
 export interface Outcome {
   json: unknown;
   text: string;
+  /** Told besides, on stderr. */
+  warning?: string | undefined;
   /** Another than 0 although the command itself came to its end. */
   exitCode?: number;
 }
@@ -22,7 +28,7 @@ export interface Outcome {
 const LARGEST_PAGE = 500;
 
 /** The one operand. @throws CliError `usage` */
-export function only({ operands }: Context, what: string): string {
+export function only({ operands }: Given, what: string): string {
   const [first, ...more] = operands;
   if (first === undefined) throw new CliError('usage', `name ${what}`);
   if (more.length > 0) throw new CliError('usage', `name one, not ${operands.length}: ${operands.join(' ')}`);
@@ -30,7 +36,7 @@ export function only({ operands }: Context, what: string): string {
 }
 
 /** @throws CliError `usage` where there are operands */
-export function none({ operands }: Context): void {
+export function none({ operands }: Given): void {
   if (operands.length > 0) throw new CliError('usage', `nothing can be done with ${operands.join(' ')}`);
 }
 

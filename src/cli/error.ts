@@ -1,4 +1,4 @@
-/** What ends a command: 1 refused or failed, 2 wrong usage, 3 held for a person, 4 service not reached. */
+/** What ends a command: 1 refused or failed, 2 wrong usage or settings, 3 a person must decide, 4 service not reached. */
 export const EXIT_CODE = { refused: 1, usage: 2, held: 3, unreachable: 4 };
 
 export class CliError extends Error {

@@ -1,19 +1,40 @@
 #!/usr/bin/env node
 import { describe } from '../errors.ts';
 import { apiCaller, readApiOptions } from './api.ts';
-import { readArguments, usage } from './arguments.ts';
-import { RUN } from './commands.ts';
+import { readArguments } from './arguments.ts';
+import { ASK } from './ask-service.ts';
+import { isServiceCommand, type ServiceCommand } from './command-table.ts';
 import { bashCompletion } from './completion.ts';
+import { type Given, none, type Outcome } from './context.ts';
+import type { HereCommand } from './do-here.ts';
 import { CliError, EXIT_CODE } from './error.ts';
+import { usage } from './usage.ts';
 
-async function main(): Promise<number> {
-  const { command, operands, values } = readArguments(process.argv.slice(2));
-  if (command === 'help') return say(usage(operands[0]));
-  if (command === 'completion') return say(bashCompletion());
-  const api = apiCaller(readApiOptions(values, process.env));
-  const { json, text, exitCode = 0 } = await RUN[command]({ api, operands, values, screen: process.stderr });
+/** @returns the exit code; undefined while the service runs */
+async function main(): Promise<number | undefined> {
+  const invocation = readArguments(process.argv.slice(2));
+  if (invocation.command === 'help') return say(usage(invocation.about));
+  if (invocation.command === 'completion') return say(bashCompletion());
+  const { command, operands, values } = invocation;
+  const given = { operands, values, screen: process.stderr };
+  if (command === 'serve') {
+    none(given);
+    await import('../main.ts');
+    return undefined;
+  }
+  const { json, text, warning, exitCode = 0 } = await run(command, given);
   say(values['json'] ? JSON.stringify(json, null, 2) : text);
+  if (warning) complain(warning);
   return exitCode;
+}
+
+async function run(command: ServiceCommand | HereCommand, given: Given): Promise<Outcome> {
+  if (isServiceCommand(command)) {
+    return ASK[command]({ ...given, api: apiCaller(readApiOptions(given.values, process.env)) });
+  }
+  // Only now: it brings all the clients along, for which no other command should wait.
+  const { doHere } = await import('./do-here.ts');
+  return doHere(command, given, process.env);
 }
 
 function say(text: string): number {
@@ -21,11 +42,17 @@ function say(text: string): number {
   return 0;
 }
 
+function complain(text: string): void {
+  process.stderr.write(`chef-deregistration-manager: ${text}\n`);
+}
+
 // A reader that has seen enough, `| head` for example, is no fault.
 process.stdout.on('error', () => process.exit(0));
 try {
-  process.exitCode = await main();
+  const exitCode = await main();
+  // What was given up, a disk that hangs for example, must not keep the process.
+  if (exitCode !== undefined) process.exit(exitCode);
 } catch (error) {
-  process.stderr.write(`chef-deregistration-manager: ${describe(error)}\n`);
-  process.exitCode = error instanceof CliError ? EXIT_CODE[error.kind] : 1;
+  complain(error instanceof CliError ? error.message : describe(error));
+  process.exit(error instanceof CliError ? EXIT_CODE[error.kind] : 1);
 }

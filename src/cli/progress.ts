@@ -31,7 +31,7 @@ export async function waitFor(api: CallApi, ids: string[], screen: Screen): Prom
       continue;
     }
     const all = [...jobs.values()];
-    if (screen.isTTY) screen.write(`\r${bar(all)}\u001b[K`);
+    if (screen.isTTY) draw(screen, ...progressOf(all));
     else for (const line of news(all, told)) screen.write(`${line}\n`);
     if (!all.some(isOpen)) {
       if (screen.isTTY) screen.write('\n');
@@ -44,21 +44,37 @@ function isOpen(job: Job | undefined): boolean {
   return !job || OPEN_STATES.some(state => state === job.state);
 }
 
-function bar(jobs: Job[]): string {
+/** A bar for what is done one by one, on a terminal only; it ends its line when all is done. */
+export function countingBar(screen: Screen, what: string): (done: number, total: number) => void {
+  return (done, total) => {
+    if (!screen.isTTY) return;
+    draw(screen, done, total, `${done} of ${total} ${what}`);
+    if (done === total) screen.write('\n');
+  };
+}
+
+function draw(screen: Screen, done: number, total: number, about: string): void {
+  const part = done / Math.max(1, total);
+  const filled = Math.round(WIDTH * part);
+  const bar = `[${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}]`;
+  screen.write(`\r${bar} ${Math.round(100 * part)} %  ${about}\u001b[K`);
+}
+
+/** Steps that are done, how many there are, and what to say of the jobs. */
+function progressOf(jobs: Job[]): [number, number, string] {
   const steps = jobs.map(job => ({
     of: plan(job).length,
     done: isOpen(job) ? passed(job) : plan(job).length,
   }));
   const total = steps.reduce((sum, each) => sum + each.of, 0);
   const done = steps.reduce((sum, each) => sum + Math.min(each.done, each.of), 0);
-  const filled = Math.round((WIDTH * done) / Math.max(1, total));
   const ended = jobs.filter(job => !isOpen(job)).length;
   const [first] = jobs;
   const about =
     jobs.length === 1 && first
       ? `${first.state} ${first.steps.at(-1)?.name ?? ''}`
       : `${ended} of ${jobs.length} jobs`;
-  return `[${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}] ${Math.round((100 * done) / Math.max(1, total))} %  ${about}`;
+  return [done, total, about];
 }
 
 function passed(job: Job): number {

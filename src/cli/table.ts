@@ -4,21 +4,29 @@ const COLOURS = {
   done: 'green',
   ok: 'green',
   failed: 'red',
+  fault: 'red',
   held: 'yellow',
   retrying: 'yellow',
   running: 'cyan',
 } as const;
 
-/** Columns as wide as their widest cell; words that name a state are coloured where the terminal can. */
+/** Columns with a head above them, as `columns` shows them. */
 export function table(head: string[], rows: string[][]): string {
-  const lines = [head, ...rows];
-  const widths = head.map((_, at) => Math.max(...lines.map(row => row[at]?.length ?? 0)));
-  const last = head.length - 1;
-  return lines
-    .map(row =>
-      row.map((cell, at) => paint(cell, at === last ? cell : cell.padEnd(widths[at] ?? 0))).join('  '),
-    )
-    .join('\n');
+  return columns([head, ...rows]);
+}
+
+/** Columns as wide as their widest cell; words that name a state are coloured where the terminal can. */
+export function columns(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map(row => row[at]?.length ?? 0)));
+  return rows.map(row => line(row, widths)).join('\n');
+}
+
+function line(row: string[], widths: number[]): string {
+  const last = row.findLastIndex(cell => cell !== '');
+  return row
+    .slice(0, last + 1)
+    .map((cell, at) => paint(cell, at === last ? cell : cell.padEnd(widths[at] ?? 0)))
+    .join('  ');
 }
 
 function paint(word: string, text: string): string {

@@ -1,13 +1,13 @@
 import type { Job } from '../job.ts';
 import type { TriggerStatus } from '../jobs/trigger.ts';
-import type { CommandName } from './arguments.ts';
+import type { ServiceCommand } from './command-table.ts';
 import { type Context, none, type Outcome, only, pages } from './context.ts';
 import { decide, look, work } from './jobs.ts';
 import { type ArchiveSummary, archiveTable, jobTable } from './show.ts';
 import { table, time } from './table.ts';
 
-/** Everything but `completion`, which needs no service. */
-export const RUN: Record<Exclude<CommandName, 'completion'>, (context: Context) => Promise<Outcome>> = {
+/** What is asked of a service that runs. */
+export const ASK: Record<ServiceCommand, (context: Context) => Promise<Outcome>> = {
   delete: context => {
     const { instance: instanceId, 'nagios-host': nagiosHost, reason } = context.values;
     return work(context, { kind: 'delete', node: only(context, 'a node'), instanceId, nagiosHost, reason });

@@ -1,0 +1,27 @@
+import type { Settings } from '../config.ts';
+import { sweep } from '../sweep.ts';
+import type { Given, Outcome } from './context.ts';
+import { CliError, EXIT_CODE } from './error.ts';
+import { readLiving } from './living.ts';
+import { countingBar } from './progress.ts';
+import { sweepJson, sweepText } from './sweep-report.ts';
+
+/** @throws CliError `usage` for options that do not go together, or a list that cannot be read */
+export async function sweepHere({ values, screen }: Given, settings: Settings): Promise<Outcome> {
+  const { living, region, apply = false, 'most-are-dead': mostAreDead = false } = values;
+  if (living !== undefined && region !== undefined) {
+    throw new CliError('usage', '--region goes with EC2, not with --living');
+  }
+  const swept = await sweep(settings, {
+    living: typeof living === 'string' ? await readLiving(living, process.stdin) : undefined,
+    regions: Array.isArray(region) ? region : [],
+    apply: apply === true,
+    mostAreDead: mostAreDead === true,
+    onApplied: countingBar(screen, 'ghosts handed to the service'),
+  });
+  const now = new Date();
+  const report = { json: sweepJson(swept, now), text: sweepText(swept, now) };
+  if (swept.refused === undefined) return report;
+  const warning = `nothing was applied: ${swept.refused}. If that is true, add --most-are-dead`;
+  return { ...report, warning, exitCode: EXIT_CODE.held };
+}
