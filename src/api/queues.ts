@@ -1,5 +1,6 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import type { AppViewRoute } from '@bull-board/api/typings/app';
 import { ExpressAdapter } from '@bull-board/express';
 import type { Queue } from 'bullmq';
 import type { RequestHandler } from 'express';
@@ -11,6 +12,9 @@ const COOKIE = 'chef-deregistration-token';
 /** Bull Board has styles in its HTML. */
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'self'; frame-ancestors 'none'";
+
+/** A style sheet of another host's: Bull Board names one with fonts, and has no option for it. */
+const FOREIGN_STYLES = /<link [^>]*href="https?:[^>]*>/g;
 
 /** Takes the token from the page's cookie where the request has no other. */
 export const tokenOfCookie: RequestHandler = (request, _response, next) => {
@@ -24,7 +28,7 @@ export const tokenOfCookie: RequestHandler = (request, _response, next) => {
 export function queueBoard(openQueue: () => Queue): RequestHandler {
   let board: RequestHandler | undefined;
   const open = () => {
-    const adapter = new ExpressAdapter();
+    const adapter = new OwnStyles();
     adapter.setBasePath(QUEUES);
     const queues = [new BullMQAdapter(openQueue(), { readOnlyMode: true })];
     createBullBoard({ queues, serverAdapter: adapter, options: { uiConfig: { boardTitle: 'Queue' } } });
@@ -37,6 +41,19 @@ export function queueBoard(openQueue: () => Queue): RequestHandler {
     board ??= open();
     return board(request, response, next);
   };
+}
+
+class OwnStyles extends ExpressAdapter {
+  override setEntryRoute({ route, handler }: AppViewRoute): this {
+    this.app.get(route, (_request, response, next) => {
+      const { name, params } = handler({ basePath: this.basePath, uiConfig: this.uiConfig });
+      response.render(name, params, (error: Error | null, html: string) => {
+        if (error) next(error);
+        else response.send(html.replaceAll(FOREIGN_STYLES, ''));
+      });
+    });
+    return this;
+  }
 }
 
 function decoded(text: string): string {

@@ -16,7 +16,8 @@ export function startBrowser(): Promise<Browser> {
   ).map(path => join(folder, path));
   return chromium.launch({
     executablePath: installed ? INSTALLED : join(folder, 'usr/lib/chromium/chromium'),
-    env: { ...process.env, ...(!installed && { LD_LIBRARY_PATH: libraries.join(':') }) },
+    // It has a socket among its temporary files, whose path may not be longer than 107 bytes.
+    env: { ...process.env, TMPDIR: '/tmp', ...(!installed && { LD_LIBRARY_PATH: libraries.join(':') }) },
     // As root there is no sandbox; the rest keeps it from asking hosts of its maker.
     args: [
       '--no-sandbox',
