@@ -33,6 +33,8 @@ export function createMetrics() {
     'service',
     'status',
   ]);
+  const gauge = <L extends string>(name: string, help: string, labelNames: L[] = []) =>
+    new Gauge({ name: `${PREFIX}${name}`, help, labelNames, registers });
   return {
     registry,
     events: counter('events_total', 'News that came in, by the job it asks for and what became of it', [
@@ -60,13 +62,14 @@ export function createMetrics() {
       ['result'],
       [1, 3, 10, 30, 60, 120, 300, 600, 1_800, 3_600],
     ),
+    paused: gauge('jobs_paused', 'Whether this process takes no jobs until the part can be used again', [
+      'part',
+    ]),
     call({ service, status }: Call) {
       calls.inc({ service, status: status ?? 'none' });
     },
     /** A value that is read when somebody asks for it. */
-    gauge<L extends string>(name: string, help: string, labelNames: L[] = []) {
-      return new Gauge({ name: `${PREFIX}${name}`, help, labelNames, registers });
-    },
+    gauge,
     /** A count that somebody else keeps. */
     kept<L extends string>(name: string, help: string, labelNames: L[] = []) {
       const kept = counter(name, help, labelNames);

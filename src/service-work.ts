@@ -80,7 +80,13 @@ export function startWork(base: Base): void {
   // A run under way gets ten seconds to end after SIGTERM.
   closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
   trigger.start();
-  const outages = closing.add('outages', new Outages(vitals, log, tellPause(alerts)), opened =>
+  for (const { name: part } of vitals) metrics.paused.set({ part }, 0);
+  const onPause = (part: string, error: unknown) => {
+    metrics.paused.set({ part }, 1);
+    tellPause(alerts, part, error);
+  };
+  const onResume = (part: string) => metrics.paused.set({ part }, 0);
+  const outages = closing.add('outages', new Outages(vitals, log, onPause, onResume), opened =>
     opened.close(),
   );
   const worker = startWorker(
@@ -132,11 +138,9 @@ function countJob({ jobs, sinceEvent }: Metrics, job: JobRecord, outcome: string
 }
 
 /** A Chef server that refuses who we are needs another person than one that is away. */
-function tellPause(alerts: Alerts): (part: string, error: unknown) => void {
-  return (part, error) => {
-    const refused = part === 'chef' && error instanceof AppError && error.code === 'credentials';
-    alerts.raise(
-      alert(refused ? 'chef-credentials' : 'jobs-paused', `${part} cannot be used: ${describe(error)}`),
-    );
-  };
+function tellPause(alerts: Alerts, part: string, error: unknown): void {
+  const refused = part === 'chef' && error instanceof AppError && error.code === 'credentials';
+  alerts.raise(
+    alert(refused ? 'chef-credentials' : 'jobs-paused', `${part} cannot be used: ${describe(error)}`),
+  );
 }

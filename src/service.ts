@@ -14,7 +14,8 @@ export interface Service {
 }
 
 /**
- * Builds everything, with service-base.ts, service-work.ts and service-doors.ts, which are the only places that do. Parts that cannot be reached do not keep it from starting.
+ * Builds everything, with the other service-*.ts, which are the only places that do. Parts that cannot be reached do not
+ * keep it from starting.
  * @throws SettingsError where settings that are right by themselves cannot be used; AppError where Redis would lose jobs
  */
 export async function startService(given: Settings): Promise<Service> {

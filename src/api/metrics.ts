@@ -2,6 +2,7 @@ import { Router } from 'express';
 import type { AlertCounts } from '../jobs/alerts.ts';
 import type { Census } from '../jobs/census.ts';
 import type { Metrics } from '../metrics.ts';
+import type { QueueDepth } from './queue-depths.ts';
 
 export interface MetricsSources {
   /** Of Redis, and so the same in every process. */
@@ -9,6 +10,8 @@ export interface MetricsSources {
   alerts: () => AlertCounts;
   /** Signing certificates of SNS that are kept. */
   certificates: () => number;
+  /** Of SQS, and so the same in every process. */
+  queues: () => QueueDepth[];
 }
 
 /** Text of a scrape and its media type. */
@@ -28,6 +31,7 @@ export function scraper(metrics: Metrics, sources: MetricsSources): Scrape {
   const readings = [
     censusReading(metrics, sources.census),
     alertsReading(metrics, sources.alerts),
+    queuesReading(metrics, sources.queues),
     () => cached.set(sources.certificates()),
   ];
   return async () => {
@@ -82,6 +86,23 @@ function censusReading({ gauge }: Metrics, census: MetricsSources['census']): ()
     for (const reading of readings) {
       if (found) reading.gauge.set(reading.of(found));
       else reading.gauge.remove();
+    }
+  };
+}
+
+function queuesReading({ gauge }: Metrics, queues: MetricsSources['queues']): () => void {
+  const waiting = gauge('sqs_messages', 'Messages that wait in a queue, as SQS estimates: take the max', [
+    'queue',
+  ]);
+  const dead = gauge(
+    'sqs_dead_letter_messages',
+    'Messages that were given up, as SQS estimates: take the max',
+    ['queue'],
+  );
+  return () => {
+    for (const each of [waiting, dead]) each.reset();
+    for (const { queue, messages, isDeadLetter } of queues()) {
+      (isDeadLetter ? dead : waiting).set({ queue }, messages);
     }
   };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { backoff } from '../backoff.ts';
-import { AppError, describe } from '../errors.ts';
+import { AppError, describe, type ErrorCode } from '../errors.ts';
 
 /** A service without which no job gets done, and a cheap call that tells whether it can be used. */
 export interface Vital {
@@ -13,6 +13,9 @@ export interface Pausable {
   pause: () => void;
   resume: () => void;
 }
+
+/** What an outage may look like from within a job. The last two are mostly about one node: the probes tell. */
+const SYMPTOMS: readonly ErrorCode[] = ['unavailable', 'credentials', 'permission', 'rejected'];
 
 /** An outage of hours must end soon after its cause. */
 const PROBE_WAITS = { firstMs: 1_000, longestMs: 30_000 };
@@ -26,18 +29,24 @@ export class Outages {
   readonly #log: Logger;
   readonly #stopping = new AbortController();
   readonly #onPause: (part: string, error: unknown) => void;
+  readonly #onResume: (part: string) => void;
   #worker: Pausable | undefined;
   #current: Promise<void> | undefined;
 
-  /** @param onPause called when an outage is noticed, with the part that cannot be used and why */
+  /**
+   * @param onPause called when an outage is noticed, with the part that cannot be used and why
+   * @param onResume called when it is over
+   */
   constructor(
     vitals: readonly Vital[],
     log: Logger,
     onPause: (part: string, error: unknown) => void = () => {},
+    onResume: (part: string) => void = () => {},
   ) {
     this.#vitals = vitals;
     this.#log = log;
     this.#onPause = onPause;
+    this.#onResume = onResume;
   }
 
   /** @param worker paused from the beginning of an outage to its end */
@@ -47,8 +56,7 @@ export class Outages {
 
   /** Whether a job that failed with this error met an outage; the first to notice pauses the worker. */
   async explains(error: unknown): Promise<boolean> {
-    if (!(error instanceof AppError && (error.code === 'unavailable' || error.code === 'credentials')))
-      return false;
+    if (!(error instanceof AppError && SYMPTOMS.includes(error.code))) return false;
     if (this.#current) return true;
     const away = await this.#firstAway();
     if (!away) return false;
@@ -79,6 +87,7 @@ export class Outages {
       const minutes = Math.round((Date.now() - began) / 6_000) / 10;
       this.#log.info({ part: vital.name, minutes }, 'jobs go on');
       this.#worker?.resume();
+      this.#onResume(vital.name);
     } catch {
       // The service stops; whoever starts next notices by itself.
     }

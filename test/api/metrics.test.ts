@@ -5,9 +5,9 @@ import { takeCensus } from '../../src/jobs/census.ts';
 import type { Service } from '../../src/service.ts';
 import { openStore } from '../jobs/store-fixture.ts';
 import { type ApiClient, apiClient } from '../parts/api-client.ts';
-import { registerNode } from '../parts/chef-server.ts';
+import { registerNode, startChefServer } from '../parts/chef-server.ts';
 import { unpacked, until } from '../parts/process.ts';
-import { startTestService, testEnvironment } from '../parts/service.ts';
+import { startServiceProcess, startTestService, testEnvironment } from '../parts/service.ts';
 import { startWorld, type World } from '../parts/world.ts';
 
 const METRIC = /\bchef_deregistration_\w+/g;
@@ -17,7 +17,7 @@ let doors: Service;
 let api: ApiClient;
 
 beforeAll(async () => {
-  world = await startWorld({ hosts: ['web-1'] });
+  world = await startWorld({ hosts: ['web-1'], queueId: 'metrics' });
   const env = testEnvironment(world.env);
   worker = await startTestService({ ...env, ROLES: 'worker' });
   doors = await startTestService({ ...env, ROLES: 'api' });
@@ -33,7 +33,7 @@ afterAll(async () => {
   await world?.stop();
 });
 
-async function scrape({ url }: Service): Promise<string> {
+async function scrape({ url }: { url: string }): Promise<string> {
   const response = await fetch(`${url}/metrics`);
   expect(response.status).toBe(200);
   expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
@@ -41,7 +41,7 @@ async function scrape({ url }: Service): Promise<string> {
 }
 
 /** The value of one time series; undefined where there is none. */
-async function value(service: Service, series: string): Promise<number | undefined> {
+async function value(service: { url: string }, series: string): Promise<number | undefined> {
   return valueIn(await scrape(service), series);
 }
 
@@ -74,6 +74,15 @@ test('what Redis knows every process tells alike, one without the API too', asyn
     expect(await value(service, 'oldest_open_job_age_seconds')).toBe(0);
     expect(await value(service, 'uncovered_deletions')).toBe(0);
   }
+});
+
+test('what waits in SQS, and what was given up there, is told', async () => {
+  const queue = 'chef-client-deregistration-queue-metrics';
+  const waits = `sqs_messages{queue="${queue}"}`;
+  const poller = await startServiceProcess({ ...world.env, ROLES: 'poller', PROVISION: 'true' });
+  await until('SQS to be asked', async () => (await value(poller, waits)) === 0);
+  expect(await value(poller, `sqs_dead_letter_messages{queue="${queue}-dead-letter"}`)).toBe(0);
+  await poller.stop();
 });
 
 test('a message that is not believed is counted as refused', async () => {
@@ -139,4 +148,16 @@ test('while Redis is away it still answers, and tells so', async () => {
   }
   await until('Redis to be back', async () => (await value(doors, 'redis_up')) === 1);
   expect(await value(doors, 'jobs{kind="delete",state="done"}')).toBe(1);
+});
+
+test('an outage that pauses all jobs shows in the worker until it is over', async () => {
+  const paused = () => value(worker, 'jobs_paused{part="chef"}');
+  expect(await paused()).toBe(0);
+  await world.chef.stop();
+  await api.event({ kind: 'delete', node: 'web-2' });
+  await until('the pause', async () => (await paused()) === 1);
+  const { url, directory } = world.chef;
+  world.chef = await startChefServer({ port: Number(new URL(url).port), directory });
+  await until('the end of the pause', async () => (await paused()) === 0);
+  await api.settled();
 });

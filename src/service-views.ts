@@ -1,0 +1,49 @@
+import type { Logger } from 'pino';
+import type { Probes } from './api/health.ts';
+import { type Scrape, scraper } from './api/metrics.ts';
+import { queueDepths } from './api/queue-depths.ts';
+import type { SqsClient } from './clients/sqs.ts';
+import { describe } from './errors.ts';
+import { takeCensus } from './jobs/census.ts';
+import type { Base } from './service-base.ts';
+
+/** How each part that this process needs is looked at. @param queues URLs of those that are read */
+export function openProbes({ settings, clients, redis }: Base, queues: ReadonlySet<string>): Probes {
+  const { chef, nagios, archive, sqs } = clients;
+  return {
+    redis: { check: () => redis.check.now(), vital: true },
+    chef: { check: () => chef.probe(), vital: false },
+    ...(nagios && { nagios: { check: () => nagios.probe(), vital: false } }),
+    archive: { check: () => archive.probe(), vital: false },
+    ...((settings.QUEUE_ID || queues.size > 0) && {
+      sqs: { check: () => reach(sqs, queues), vital: false },
+    }),
+  };
+}
+
+/** What `/metrics` tells. @param queues URLs of those that are read */
+export function openScrape(
+  { settings, log, clients, redis, alerts, metrics }: Base,
+  queues: ReadonlySet<string>,
+  certificates: { size: number },
+): Scrape {
+  const depths = queueDepths(clients.sqs, log);
+  return scraper(metrics, {
+    census: () => takeCensus(redis.commands, settings.REDIS_PREFIX),
+    alerts: () => alerts.counts(),
+    certificates: () => certificates.size,
+    queues: () => depths(queues),
+  });
+}
+
+export async function tellWhatIsMissing(probes: Probes, log: Logger): Promise<void> {
+  for (const [name, { check }] of Object.entries(probes)) {
+    const tell = (error: unknown) =>
+      log.warn({ part: name, err: describe(error) }, 'not reachable yet; its jobs wait');
+    await check().catch(tell);
+  }
+}
+
+async function reach(sqs: SqsClient, queues: Iterable<string>): Promise<void> {
+  for (const url of queues) await sqs.attributes(url, ['QueueArn']);
+}
