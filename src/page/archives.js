@@ -13,7 +13,7 @@ export function archiveRow(archive, { isOpen, toggle, show }) {
     {
       type: 'button',
       class: 'open-details archive',
-      'aria-expanded': isOpen,
+      'aria-expanded': String(isOpen),
       'aria-controls': name,
       'data-key': 'open',
       onclick: toggle,
@@ -25,7 +25,6 @@ export function archiveRow(archive, { isOpen, toggle, show }) {
     'button',
     {
       type: 'button',
-      class: 'strong',
       'data-key': 'restore',
       'aria-label': `Restore ${node}`,
       onclick: () => bringBack(archive),

@@ -34,6 +34,15 @@ export function time(iso) {
   return el('time', { datetime: iso }, (today ? CLOCK : DATE).format(at));
 }
 
+/** How long it was from one time to another: `30 ms`, `1.2 s`, `12 min`. */
+export function tookFrom(from, to) {
+  const seconds = Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000);
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
+}
+
 let forgetting;
 
 /** Says what happened, on the page and to screen readers. */

@@ -1,5 +1,5 @@
 import { call } from './api.js';
-import { confirm, el, say, time } from './dom.js';
+import { confirm, el, say, time, tookFrom } from './dom.js';
 
 /** What a person may do to a job in that state. */
 const ACTIONS = {
@@ -19,7 +19,7 @@ export function jobRow(job, { isOpen, toggle, show }) {
     {
       type: 'button',
       class: 'open-details',
-      'aria-expanded': isOpen,
+      'aria-expanded': String(isOpen),
       'aria-controls': id,
       'data-key': 'open',
       onclick: toggle,
@@ -47,6 +47,7 @@ export function jobRow(job, { isOpen, toggle, show }) {
     { class: 'row' },
     summary,
     buttons.length > 0 && el('span', { class: 'actions' }, ...buttons),
+    job.error && el('p', { class: 'why' }, job.error.message),
   );
   return [row, el('div', { id, class: 'details', hidden: !isOpen }, ...(isOpen ? details(job) : []))];
 }
@@ -73,15 +74,14 @@ function details(job) {
     ['Approved by', job.approvedBy],
     ['Attempts', String(job.attempts)],
     ['Finished', job.finishedAt && time(job.finishedAt)],
-    ['Error', job.error && el('span', { class: 'bad' }, job.error.message)],
   ].filter(([, value]) => value);
-  const steps = job.steps.map(({ name, state, at, note }) =>
+  const steps = job.steps.map(({ name, state, at, note }, index) =>
     el(
       'li',
       { class: state === 'skipped' ? '' : state },
       el('b', {}, name),
       ` ${state} `,
-      el('small', {}, time(at)),
+      el('small', {}, time(at), ` +${tookFrom(job.steps[index - 1]?.at ?? job.receivedAt, at)}`),
       note && el('span', { class: 'note' }, note),
     ),
   );

@@ -1,6 +1,6 @@
 import { call, health, listen, token } from './api.js';
 import { archiveRow } from './archives.js';
-import { byId, el, refill, say, time } from './dom.js';
+import { byId, el, refill, say, time, tookFrom } from './dom.js';
 import { jobRow } from './jobs.js';
 import { pagedList } from './list.js';
 import { plotDeaths } from './plot.js';
@@ -30,12 +30,19 @@ async function showSummary() {
   const { jobs: counts, hours } = await call('GET', '/summary');
   const states = ['queued', 'running', 'retrying', 'held', 'failed', 'done'];
   const of = state => counts.filter(each => each.state === state).reduce((sum, { count }) => sum + count, 0);
-  refill(
-    byId('totals'),
-    ...states.map(state => el('li', { class: `key ${state}` }, el('b', {}, String(of(state))), ` ${state}`)),
-  );
+  refill(byId('totals'), ...states.map(state => el('li', {}, total(state, of(state)))));
   plotDeaths(byId('plot'), hours);
   window.onresize = () => plotDeaths(byId('plot'), hours);
+}
+
+/** How many jobs are in that state; pressed, the list shows only those. */
+function total(state, count) {
+  const show = () => {
+    void jobs.filterBy({ state });
+    byId('jobs').scrollIntoView();
+  };
+  const attributes = { type: 'button', class: `total ${state}`, 'data-key': state, onclick: show };
+  return el('button', attributes, el('b', {}, String(count)), el('span', { class: 'key' }, state));
 }
 
 async function showTrigger() {
@@ -43,7 +50,18 @@ async function showTrigger() {
   const waits = pendingDeletes > 0 ? `, ${pendingDeletes} changes wait for it` : '';
   const run = lastRun
     ? [
-        el('p', {}, 'Last run ', time(lastRun.startedAt), `, exit code ${lastRun.exitCode ?? 'none'}`),
+        el(
+          'p',
+          {},
+          'Last run ',
+          time(lastRun.startedAt),
+          `, took ${tookFrom(lastRun.startedAt, lastRun.finishedAt)}, `,
+          el(
+            'span',
+            { class: lastRun.exitCode === 0 ? 'ok' : 'bad' },
+            `exit code ${lastRun.exitCode ?? 'none'}`,
+          ),
+        ),
         el(
           'details',
           {},
