@@ -26,6 +26,8 @@ export interface StepContext {
   /** The same for an instance. @throws Waits */
   claimInstance: (instanceId: string) => Promise<void>;
   remember: (facts: Facts) => Promise<void>;
+  /** Lets another job begin: what is left of this one only waits. */
+  letGo: () => void;
 }
 
 export type Step = (job: JobRecord, context: StepContext) => Promise<StepResult>;
@@ -37,15 +39,17 @@ export interface RunDependencies {
   dispatcher: Dispatcher;
   log: Logger;
   stillLocked: () => Promise<void>;
+  letGo: () => void;
 }
 
 /** Works the steps of the job's plan that are not done yet, each recorded when it is. */
 export async function runSteps(
   job: JobRecord,
-  { steps, store, dispatcher, log, stillLocked }: RunDependencies,
+  { steps, store, dispatcher, log, stillLocked, letGo }: RunDependencies,
 ) {
   const context: StepContext = {
     stillLocked,
+    letGo,
     async claimNode(node) {
       await goOn(store.claimNode(job, node), dispatcher);
       job.node = node;

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { AppError, describe } from '../errors.ts';
 import type { JobState } from '../job.ts';
 import { type Dispatcher, QUEUE } from './dispatch.ts';
+import { Hands } from './hands.ts';
 import type { Outages } from './outage.ts';
 import type { JobError, JobRecord } from './record.ts';
 import { type Fate, fateOf } from './retry.ts';
@@ -14,8 +15,10 @@ import type { JobStore } from './store.ts';
 
 export interface WorkerOptions {
   prefix: string;
-  /** Jobs under way at once in this process; their calls are bounded by the clients' connections. */
+  /** Jobs that this process works on at once. */
   concurrency: number;
+  /** Jobs that it may have besides, which only wait for what others do. */
+  waiting: number;
   /** How long a job of a worker that died stays locked, in milliseconds. */
   lockMs: number;
 }
@@ -48,7 +51,18 @@ const OUTAGE_WAIT_MS = 1_000;
 export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): RunningWorker {
   const { store, dispatcher, log, steps, outages, heartbeat, onTrouble, onSettled } = dependencies;
 
-  async function work(bull: BullJob, lock: string | undefined): Promise<void> {
+  const hands = new Hands(options.concurrency);
+
+  async function take(bull: BullJob, lock: string | undefined): Promise<void> {
+    const letGo = await hands.take();
+    try {
+      await work(bull, lock, letGo);
+    } finally {
+      letGo();
+    }
+  }
+
+  async function work(bull: BullJob, lock: string | undefined, letGo: () => void): Promise<void> {
     const [id = '', run = ''] = (bull.id ?? '').split('.');
     const stillLocked = async () => {
       if (lock !== undefined && (await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
@@ -61,7 +75,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
         await heartbeat(job).catch(error => jobLog.warn({ err: describe(error) }, 'no heartbeat'));
       let left: JobRecord | undefined = job;
       while (left) {
-        await runSteps(left, { steps, store, dispatcher, log: jobLog, stillLocked });
+        await runSteps(left, { steps, store, dispatcher, log: jobLog, stillLocked, letGo });
         // News that came meanwhile may have left something to do.
         left = (await end(left, 'done')) ? undefined : await store.get(id);
         if (left && (left.state !== 'running' || left.run !== job.run || left.worker !== job.worker))
@@ -136,10 +150,10 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     return true;
   }
 
-  const worker = new Worker(QUEUE, work, {
+  const worker = new Worker(QUEUE, take, {
     connection: dependencies.redis,
     prefix: options.prefix,
-    concurrency: options.concurrency,
+    concurrency: options.concurrency + options.waiting,
     lockDuration: options.lockMs,
     stalledInterval: options.lockMs / 2,
     // A worker killed in the middle of a job is no fault of the job.
@@ -150,6 +164,8 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
   worker.on('error', error => log.debug({ err: describe(error) }, 'worker'));
   return {
     async close() {
+      // BullMQ keeps what has not begun for another worker.
+      hands.close();
       // Without Redis no job can end; another worker goes on with them.
       await worker.close(!(await answers(dependencies.redis)));
     },

@@ -41,9 +41,9 @@ const noStep: Step = async () => ({ state: 'done' });
 const stepsWith = (find: Step) =>
   ({ ...Object.fromEntries(STEP_NAMES.map(name => [name, noStep])), find }) as Steps;
 
-function work(find: Step = noStep, store: JobStore = it.store): void {
+function work(find: Step = noStep, { store = it.store, waiting = 0 } = {}): void {
   const worker = startWorker(
-    { prefix: it.prefix, concurrency: 1, lockMs: 500 },
+    { prefix: it.prefix, concurrency: 1, waiting, lockMs: 500 },
     {
       redis: blocking,
       store,
@@ -59,8 +59,8 @@ function work(find: Step = noStep, store: JobStore = it.store): void {
   workers.push(worker);
 }
 
-async function accept(): Promise<{ id: string; token: string }> {
-  const { jobId, tokens } = await it.accept(says('delete', 'web-1'));
+async function accept(node = 'web-1'): Promise<{ id: string; token: string }> {
+  const { jobId, tokens } = await it.accept(says('delete', node));
   dispatcher.dispatch(tokens);
   return { id: jobId, token: tokens[0] ?? '' };
 }
@@ -81,7 +81,7 @@ test('a worker that was stopped between taking a job and beginning it leaves it 
       return record;
     }
   }
-  work(noStep, new LateStore(it.redis, it.run, it.prefix));
+  work(noStep, { store: new LateStore(it.redis, it.run, it.prefix) });
   await until('the first to take it', () => began.length > 0);
   await it.redis.del(`${it.prefix}:${QUEUE}:${token}:lock`);
   const working = Promise.withResolvers<void>();
@@ -108,4 +108,24 @@ test('a job whose record says that another has it comes back while BullMQ says t
   });
   await done(id);
   expect(times).toBe(2);
+});
+
+test('a job that only waits lets another begin, and as many as may wait', async () => {
+  const jobs = [await accept('web-1'), await accept('web-2'), await accept('web-3'), await accept('web-4')];
+  const proof = Promise.withResolvers<void>();
+  const order: string[] = [];
+  work(
+    async ({ event }, { letGo }) => {
+      order.push('node' in event ? event.node : '');
+      letGo();
+      await proof.promise;
+      return { state: 'done' };
+    },
+    { waiting: 2 },
+  );
+  await until('three to be under way', () => order.length === 3);
+  expect(order).toEqual(['web-1', 'web-2', 'web-3']);
+  proof.resolve();
+  for (const { id } of jobs) await done(id);
+  expect(order).toEqual(['web-1', 'web-2', 'web-3', 'web-4']);
 });
