@@ -1,4 +1,5 @@
 import { constants, createHash, createPrivateKey, type KeyObject, privateEncrypt, sign } from 'node:crypto';
+import { promisify } from 'node:util';
 import { AppError } from '../errors.ts';
 
 /** Version of Chef's header signing protocol: `1.3` signs with SHA-256, `1.1` with SHA-1 for old servers. */
@@ -28,7 +29,7 @@ export interface SigningOptions {
  * Source: https://docs.chef.io/server/api_chef_server/#authentication-headers and
  * https://github.com/chef/mixlib-authentication, signedheaderauth.rb
  */
-export function signedHeaders(options: SigningOptions): Record<string, string> {
+export async function signedHeaders(options: SigningOptions): Promise<Record<string, string>> {
   const headers: Record<string, string> = {
     'X-Ops-Server-API-Version': API_VERSION,
     'X-Ops-Sign': `algorithm=${ALGORITHM[options.version]};version=${options.version};`,
@@ -36,9 +37,7 @@ export function signedHeaders(options: SigningOptions): Record<string, string> {
     'X-Ops-Timestamp': timestamp(options.time),
     'X-Ops-Content-Hash': digest(options.version, options.body),
   };
-  const lines = signature(options)
-    .toString('base64')
-    .match(/.{1,60}/g);
+  const lines = (await signature(options)).toString('base64').match(/.{1,60}/g);
   for (const [index, line] of (lines ?? []).entries()) headers[`X-Ops-Authorization-${index + 1}`] = line;
   return headers;
 }
@@ -96,9 +95,12 @@ export function parseKey(pem: string): KeyObject {
   return key;
 }
 
-function signature(options: SigningOptions): Buffer {
+/** RSA takes a fifth of a millisecond, which in 1.3 is a thread's of its own. */
+const signInThread = promisify<string, Buffer, KeyObject, Buffer>(sign);
+
+async function signature(options: SigningOptions): Promise<Buffer> {
   const text = Buffer.from(canonicalRequest(options));
-  if (options.version === '1.3') return sign('sha256', text, options.key);
+  if (options.version === '1.3') return signInThread('sha256', text, options.key);
   // Before 1.3 the text itself is encrypted with the private key, not a digest of it.
   return privateEncrypt({ key: options.key, padding: constants.RSA_PKCS1_PADDING }, text);
 }

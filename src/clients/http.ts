@@ -7,7 +7,7 @@ export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   url: URL;
   /** Made anew for every attempt, since signatures carry the time. */
-  headers?: () => Record<string, string>;
+  headers?: () => Record<string, string> | Promise<Record<string, string>>;
   body?: string;
   /** Whether sending it twice does no harm; only then is it sent again after a failure. */
   repeatable: boolean;
@@ -82,7 +82,7 @@ export class HttpClient {
       origin: request.url.origin,
       path: request.url.pathname + request.url.search,
       method: request.method,
-      headers: request.headers?.() ?? {},
+      headers: (await request.headers?.()) ?? {},
       body: request.body ?? null,
       signal: AbortSignal.timeout(this.#options.timeoutMs),
     });

@@ -24,8 +24,8 @@ function signatureIn(headers: Record<string, string>): Buffer {
   return Buffer.from(lines.join(''), 'base64');
 }
 
-test('version 1.3 signs the request as text, with SHA-256', () => {
-  const headers = signedHeaders({ ...request, version: '1.3' });
+test('version 1.3 signs the request as text, with SHA-256', async () => {
+  const headers = await signedHeaders({ ...request, version: '1.3' });
   expect(headers).toMatchObject({
     'X-Ops-Sign': 'algorithm=sha256;version=1.3;',
     'X-Ops-UserId': 'dereg',
@@ -45,8 +45,8 @@ test('version 1.3 signs the request as text, with SHA-256', () => {
   expect(verify('sha256', Buffer.from(text), publicKey, signatureIn(headers))).toBe(true);
 });
 
-test('version 1.1 encrypts the request itself, with path and client name as SHA-1', () => {
-  const headers = signedHeaders({ ...request, version: '1.1' });
+test('version 1.1 encrypts the request itself, with path and client name as SHA-1', async () => {
+  const headers = await signedHeaders({ ...request, version: '1.1' });
   expect(headers['X-Ops-Sign']).toBe('algorithm=sha1;version=1.1;');
   expect(headers['X-Ops-UserId']).toBe('dereg');
   expect(publicDecrypt(publicKey, signatureIn(headers)).toString().split('\n')).toEqual([
@@ -85,10 +85,10 @@ describe('a path, as it is signed', () => {
 describe('a key', () => {
   const forms = ['pkcs1', 'pkcs8'] as const;
 
-  test.each(forms)('may be PEM in %s', type => {
+  test.each(forms)('may be PEM in %s', async type => {
     const pem = createPrivateKey(privateKey).export({ type, format: 'pem' }).toString();
-    const headers = signedHeaders({ ...request, key: parseKey(pem), version: '1.3' });
-    expect(headers).toEqual(signedHeaders({ ...request, version: '1.3' }));
+    const headers = await signedHeaders({ ...request, key: parseKey(pem), version: '1.3' });
+    expect(headers).toEqual(await signedHeaders({ ...request, version: '1.3' }));
   });
 
   test.each([
