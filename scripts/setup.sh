@@ -10,7 +10,8 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 stop() { say "$*"; exit 1; }
 
 npm_packages() {
-  # npm writes this file last, so an interrupted install is done again.
+  # npm writes this file last, so an interrupted install is done again. POSIX has -nt since 2024.
+  # shellcheck disable=SC3013
   [ node_modules/.package-lock.json -nt package-lock.json ] && return
   say 'npm ci'
   npm ci --no-audit --no-fund --loglevel=error >&2
@@ -24,7 +25,7 @@ libraries='libatomic1 libjemalloc2 liblzf1 libffi8 libgmp10'
 debian_packages() {
   wanted="$parts $libraries"
   [ "$(cat .parts/unpacked 2>/dev/null)" = "$wanted" ] && return
-  command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
+  { command -v apt-get && command -v dpkg; } >/dev/null ||
     stop "the tests and the demo run real parts from Debian packages ($parts): apt-get and dpkg are needed"
   rm -rf .parts/root .parts/debs
   mkdir -p .parts/root .parts/debs
@@ -32,7 +33,7 @@ debian_packages() {
   # shellcheck disable=SC2086
   download() { (cd .parts/debs && apt-get download $wanted >&2); }
   if ! download 2>/dev/null; then
-    [ "$(id -u)" -eq 0 ] && apt-get update >&2 || true
+    if [ "$(id -u)" -eq 0 ]; then apt-get update >&2 || true; fi
     download || stop "could not download packages. Run: sudo apt-get update; then run this again"
   fi
   for deb in .parts/debs/*.deb; do dpkg -x "$deb" .parts/root; done

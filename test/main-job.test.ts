@@ -46,13 +46,6 @@ async function publish(message: object): Promise<string> {
   return (JSON.parse(body) as { jobId: string }).jobId;
 }
 
-function finished(id: string, state = 'done') {
-  return until(`job ${id} to be ${state}`, async () => {
-    const job = await api.job(id);
-    return job.state === state && job;
-  });
-}
-
 function runs(): string[] {
   const log = env['CHEF_CLIENT_COMMAND']?.split(' ').at(-1) ?? '';
   try {
@@ -73,7 +66,7 @@ describe('a deletion', () => {
   test('by Auto Scaling’s notice: found by instance id, in downtime, archived, gone, each step told', async () => {
     const { node } = await registerNode(world.chef, { name: 'notice', instanceId: instanceId(1) });
     const id = await publish(terminationNotice(instanceId(1)));
-    const job = await finished(id);
+    const job = await api.finished(id);
 
     expect(job).toMatchObject({
       kind: 'delete',
@@ -112,14 +105,14 @@ describe('a deletion', () => {
       instance_id: instanceId(2),
     };
     const id = await publish(signHostMessage(message, { privateKey, topicArn: world.publisher.topicArn }));
-    expect((await finished(id)).steps.map(step => step.state)).toEqual(DELETE_STEPS.map(() => 'done'));
+    expect((await api.finished(id)).steps.map(step => step.state)).toEqual(DELETE_STEPS.map(() => 'done'));
     await isGone('message');
   });
 
   test('by a person: the job says who asked', async () => {
     await registerNode(world.chef, { name: 'request' });
     const id = await api.event({ kind: 'delete', node: 'request', reason: 'decommissioned' });
-    expect(await finished(id)).toMatchObject({
+    expect(await api.finished(id)).toMatchObject({
       source: 'api',
       requestedBy: 'tests',
       event: { reason: 'decommissioned' },
@@ -136,7 +129,7 @@ describe('a deletion', () => {
       instance_id: instanceId(4),
     };
     const id = await publish(signHostMessage(message, { privateKey, topicArn: world.publisher.topicArn }));
-    const job = await finished(id, 'held');
+    const job = await api.finished(id, 'held');
     expect(job.error?.message).toContain(instanceId(3));
     expect(await world.chef.chef.getNode('another')).toBeDefined();
     expect(await world.chef.chef.getClient('another')).toBeDefined();
@@ -145,7 +138,7 @@ describe('a deletion', () => {
   test('of an instance that two nodes claim touches neither', async () => {
     await registerNode(world.chef, { name: 'twin-1', instanceId: instanceId(5) });
     await registerNode(world.chef, { name: 'twin-2', instanceId: instanceId(5) });
-    const job = await finished(await publish(terminationNotice(instanceId(5))), 'held');
+    const job = await api.finished(await publish(terminationNotice(instanceId(5))), 'held');
     expect(job.error?.message).toMatch(/twin-1, twin-2|twin-2, twin-1/);
     expect(await world.chef.chef.getNode('twin-1')).toBeDefined();
     expect(await world.chef.chef.getNode('twin-2')).toBeDefined();
@@ -156,15 +149,15 @@ describe('a deletion', () => {
     await world.chef.chef.deleteNode('client-only');
     await registerNode(world.chef, { name: 'node-only' });
     await world.chef.chef.deleteClient('node-only');
-    await finished(await api.event({ kind: 'delete', node: 'client-only' }));
-    await finished(await api.event({ kind: 'delete', node: 'node-only' }));
+    await api.finished(await api.event({ kind: 'delete', node: 'client-only' }));
+    await api.finished(await api.event({ kind: 'delete', node: 'node-only' }));
     await isGone('client-only');
     await isGone('node-only');
   });
 
   test('of a host that Nagios does not know goes on and says so', async () => {
     await registerNode(world.chef, { name: 'unknown-to-nagios' });
-    const job = await finished(await api.event({ kind: 'delete', node: 'unknown-to-nagios' }));
+    const job = await api.finished(await api.event({ kind: 'delete', node: 'unknown-to-nagios' }));
     expect(job.steps.find(step => step.name === 'downtime')).toMatchObject({
       state: 'skipped',
       note: 'Nagios has no host unknown-to-nagios or unknown-to-nagios.example.com',
@@ -180,7 +173,7 @@ describe('a deletion', () => {
       names.map((name, at) => registerNode(world.chef, { name, instanceId: instanceId(10 + at) })),
     );
     const ids = await Promise.all(names.map((_, at) => publish(terminationNotice(instanceId(10 + at)))));
-    const jobs = await Promise.all(ids.map(id => finished(id)));
+    const jobs = await Promise.all(ids.map(id => api.finished(id)));
     await Promise.all(names.map(isGone));
 
     const { lastRun } = await until('the run', async () => {

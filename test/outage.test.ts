@@ -1,3 +1,4 @@
+import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { apiClient } from './parts/api-client.ts';
 import { type ChefServer, registerNode, startChefServer } from './parts/chef-server.ts';
@@ -34,25 +35,45 @@ async function startIt(key = chef.adminKey) {
 
 const pauses = () => service.output().split('jobs pause until').length - 1;
 
-test('a Chef server that is down pauses all jobs with one message and burns no attempt; they go on by themselves', async () => {
-  const names = Array.from({ length: 20 }, (_, at) => `outage-${at}`);
-  await Promise.all(names.map(name => registerNode(chef, { name })));
-  const api = await startIt();
-  await chef.stop();
-  await Promise.all(names.map(node => api.event({ kind: 'delete', node })));
-  await until('the pause', () => pauses() > 0);
-  await until('every job that was taken to be given back', async () =>
-    (await api.jobs()).every(job => job.state === 'retrying' || job.state === 'queued'),
-  );
-  const port = Number(new URL(chef.url).port);
-  chef = await startChefServer({ port, directory: chef.directory });
-  const jobs = await api.settled();
-  expect(jobs).toHaveLength(names.length);
-  expect(Math.max(...jobs.map(job => job.attempts))).toBe(1);
-  expect(pauses()).toBe(1);
-  const left = await Promise.all(names.map(name => chef.chef.getNode(name)));
-  expect(left).toEqual(names.map(() => undefined));
-});
+/** What answers on the Chef server's port while that is down. */
+const INSTEAD: [string, (port: number) => Promise<() => void>][] = [
+  ['is down', async () => () => {}],
+  ['is down behind a proxy with a page of its own', startProxyPage],
+];
+
+async function startProxyPage(port: number): Promise<() => void> {
+  const server = createServer((_, response) => response.end('<html>We will be back soon</html>'));
+  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve));
+  return () => {
+    server.closeAllConnections();
+    server.close();
+  };
+}
+
+test.each(INSTEAD)(
+  'a Chef server that %s pauses all jobs with one message and burns no attempt; they go on by themselves',
+  async (how, startInstead) => {
+    const names = Array.from({ length: 20 }, (_, at) => `outage-${at}-${how.length}`);
+    await Promise.all(names.map(name => registerNode(chef, { name })));
+    const api = await startIt();
+    const port = Number(new URL(chef.url).port);
+    await chef.stop();
+    const stopInstead = await startInstead(port);
+    await Promise.all(names.map(node => api.event({ kind: 'delete', node })));
+    await until('the pause', () => pauses() > 0);
+    await until('every job that was taken to be given back', async () =>
+      (await api.jobs()).every(job => job.state === 'retrying' || job.state === 'queued'),
+    );
+    stopInstead();
+    chef = await startChefServer({ port, directory: chef.directory });
+    const jobs = await api.settled();
+    expect(jobs).toHaveLength(names.length);
+    expect(Math.max(...jobs.map(job => job.attempts))).toBe(1);
+    expect(pauses()).toBe(1);
+    const left = await Promise.all(names.map(name => chef.chef.getNode(name)));
+    expect(left).toEqual(names.map(() => undefined));
+  },
+);
 
 test('a Chef server that refuses our key pauses all jobs, and tells whose key it is', async () => {
   const { privateKey } = await registerNode(chef, { name: 'somebody-else', ownKey: true });

@@ -160,6 +160,23 @@ describe.skipIf(why)(`the packages${why ? ` (not tested: ${why})` : ''}`, () => 
     expect(await machine.run('chef-deregistration-manager', 'check')).toMatch(/^ok +chef-client$/m);
   });
 
+  test('have one command line: sweep takes the same settings, help needs none, bash completes it', async () => {
+    const sweep = 'echo i-0123abcd > living && chef-deregistration-manager --json sweep --living living';
+    const found = await machine.run('sh', '-c', `cd /tmp && umask 022 && ${sweep}`);
+    expect(JSON.parse(found)).toMatchObject({ living: 1, ghosts: [] });
+    const unprivileged = [
+      'setpriv',
+      '--reuid=nobody',
+      '--clear-groups',
+      'chef-deregistration-manager',
+    ] as const;
+    expect(await machine.run(...unprivileged, 'sweep', '--help')).toContain('--most-are-dead');
+    await expect(machine.run(...unprivileged, 'sweep')).rejects.toThrow(/run it as root/);
+    const completion = '. /usr/share/bash-completion/completions/chef-deregistration-manager';
+    const complete = `${completion}; COMP_WORDS=(x sw) COMP_CWORD=1; _chef_deregistration_manager; echo $COMPREPLY`;
+    expect(await machine.run('bash', '-c', complete)).toBe('sweep\n');
+  });
+
   test('delete a node as the service’s own user, and run chef-client as root', async () => {
     writeFileSync(
       machine.path('/usr/bin/chef-client'),

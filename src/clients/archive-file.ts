@@ -49,6 +49,8 @@ export function openFileArchive(
       }
     }
   };
+  /** The longest text that was not taken: a disk may be too full for a record and still have room for a line. */
+  let refused = '\n';
   const reading = <T>(result: Promise<T>): Promise<T> =>
     result.catch((error: unknown) => {
       throw diskError(error, `the archive ${root} could not be read`);
@@ -60,7 +62,12 @@ export function openFileArchive(
       const id = newArchiveId(savedAt);
       const text = encodeRecord(entry, id, savedAt);
       const failure = `node ${entry.node} was not archived in ${root}, so nothing may be deleted`;
-      await writing(failure, () => store(folders, { id, node: entry.node, text }));
+      try {
+        await writing(failure, () => store(folders, { id, node: entry.node, text }));
+      } catch (error) {
+        if (text.length > refused.length) refused = text;
+        throw error;
+      }
       return id;
     },
 
@@ -85,8 +92,10 @@ export function openFileArchive(
     probe: () =>
       writing(`the archive ${root} cannot be written`, async () => {
         const path = join(temporary, randomUUID());
-        await writeWhole(path, `${path}.new`, '\n');
+        const text = refused;
+        await writeWhole(path, `${path}.new`, text);
         await unlink(path);
+        if (refused === text) refused = '\n';
       }),
 
     close: async () => {},

@@ -2,7 +2,7 @@ import { open, readlink, rmdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { ArchiveSummary } from './archive.ts';
 import { namesIn, orElse } from './archive-disk.ts';
-import { readSummaries } from './archive-page.ts';
+import { batches, readSummaries } from './archive-page.ts';
 import { decodeSummary, earliestId, isArchiveId, nodeFolder } from './archive-record.ts';
 
 /**
@@ -30,6 +30,9 @@ export function archiveFolders(directory: string): ArchiveFolders {
 /** Many times what the first line of a record holds. */
 const FIRST_LINE_BYTES = 65_536;
 
+/** Records removed at once. */
+const REMOVALS = 32;
+
 /** One page of summaries, newest first, of one node or of all; files that are no records are passed over. */
 export async function readPage(
   folders: ArchiveFolders,
@@ -45,21 +48,28 @@ export async function readPage(
 /** Removes what was saved before a time, with the folders that this empties, and tells how many records. */
 export async function removeBefore({ days }: ArchiveFolders, olderThan: Date): Promise<number> {
   let removed = 0;
-  for await (const link of newestFirst(days, earliestId(olderThan))) {
-    const target = await orElse(undefined, readlink(link), 'ENOENT', 'EINVAL');
-    if (target !== undefined) {
-      const record = resolve(dirname(link), target);
-      removed += await orElse(
-        0,
-        unlink(record).then(() => 1),
-        'ENOENT',
-      );
-      await removeIfEmpty(dirname(record));
-    }
-    // Last, so that a removal cut short is found and finished the next time.
-    await orElse(undefined, unlink(link), 'ENOENT');
-    await removeIfEmpty(dirname(link));
+  for await (const links of batches(newestFirst(days, earliestId(olderThan)), REMOVALS)) {
+    for (const found of await Promise.all(links.map(removeRecord))) removed += found;
+    for (const day of new Set(links.map(dirname))) await removeIfEmpty(day);
   }
+  return removed;
+}
+
+/** How many records there were: one or none. */
+async function removeRecord(link: string): Promise<number> {
+  let removed = 0;
+  const target = await orElse(undefined, readlink(link), 'ENOENT', 'EINVAL');
+  if (target !== undefined) {
+    const record = resolve(dirname(link), target);
+    removed = await orElse(
+      0,
+      unlink(record).then(() => 1),
+      'ENOENT',
+    );
+    await removeIfEmpty(dirname(record));
+  }
+  // Last, so that a removal cut short is found and finished the next time.
+  await orElse(undefined, unlink(link), 'ENOENT');
   return removed;
 }
 

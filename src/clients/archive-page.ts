@@ -21,16 +21,21 @@ export async function readSummaries<Place>(
   limit: number,
 ): Promise<{ archives: ArchiveSummary[]; next: string | null }> {
   const archives: ArchiveSummary[] = [];
-  for (let ended = false; !ended && archives.length <= limit; ) {
-    const batch: Place[] = [];
-    while (!ended && batch.length < Math.min(READS, limit + 1)) {
-      const { value, done } = await places.next();
-      if (done) ended = true;
-      else batch.push(value);
-    }
+  for await (const batch of batches(places, Math.min(READS, limit + 1))) {
     const found = await Promise.all(batch.map(read));
     archives.push(...found.filter(summary => summary !== undefined));
+    if (archives.length > limit) break;
   }
   const page = archives.slice(0, limit);
   return { archives: page, next: archives.length > limit ? (page.at(-1)?.id ?? null) : null };
+}
+
+export async function* batches<T>(items: AsyncGenerator<T>, size: number): AsyncGenerator<T[], undefined> {
+  let batch: T[] = [];
+  for await (const item of items) {
+    if (batch.push(item) < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }

@@ -1,7 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { AppError } from '../errors.ts';
 import type { Archive, ArchiveSummary } from './archive.ts';
-import { checkCursor, readSummaries } from './archive-page.ts';
+import { batches, checkCursor, readSummaries } from './archive-page.ts';
 import { decodeRecord, decodeSummary, encodeRecord, isArchiveId, newArchiveId } from './archive-record.ts';
 import { idOfKey, type S3Keys, s3Keys } from './archive-s3-keys.ts';
 import { bucketObjects, type Encryption, type Objects } from './archive-s3-objects.ts';
@@ -109,14 +109,4 @@ async function* newestFirst(
 async function summary(objects: Objects, key: string): Promise<ArchiveSummary | undefined> {
   const text = await objects.read(key, `bytes=0-${FIRST_LINE_BYTES - 1}`);
   return text === undefined ? undefined : decodeSummary(text.split('\n', 1)[0] ?? '', idOfKey(key));
-}
-
-async function* batches<T>(items: AsyncGenerator<T>, size: number): AsyncGenerator<T[]> {
-  let batch: T[] = [];
-  for await (const item of items) {
-    if (batch.push(item) < size) continue;
-    yield batch;
-    batch = [];
-  }
-  if (batch.length > 0) yield batch;
 }

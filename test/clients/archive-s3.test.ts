@@ -7,20 +7,21 @@ import {
 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Archive, ArchiveEntry } from '../../src/clients/archive.ts';
+import type { Archive } from '../../src/clients/archive.ts';
 import { newArchiveId } from '../../src/clients/archive-record.ts';
 import { openS3Archive } from '../../src/clients/archive-s3.ts';
 import { s3Keys } from '../../src/clients/archive-s3-keys.ts';
 import { AppError, describe as inWords } from '../../src/errors.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { type S3Gate, startS3Gate } from '../parts/s3-gate.ts';
+import { type Clock, entry, listed, saveEach } from './archive-fixture.ts';
 
 let aws: Aws;
 let gate: S3Gate;
 let s3: S3Client;
 let bucket: string;
 let buckets = 0;
-let clock: Date;
+let clock: Clock;
 let archive: Archive;
 
 beforeAll(async () => {
@@ -38,7 +39,7 @@ afterAll(async () => {
 beforeEach(async () => {
   bucket = `archive-${++buckets}`;
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
-  clock = new Date('2026-03-02T10:15:42.661Z');
+  clock = { time: new Date('2026-03-02T10:15:42.661Z') };
   archive = open();
 });
 afterEach(async () => {
@@ -50,40 +51,7 @@ afterEach(async () => {
 function open(options: { bucket?: string; encryption?: 'bucket' } = {}): Archive {
   const { region, credentials } = aws;
   const access = { region, credentials, endpoint: gate.url };
-  return openS3Archive({ bucket, prefix: 'chef/saved', now: () => clock, ...access, ...options });
-}
-
-const exact = '{"name":"web-1","10":1,"2":9007199254740993,"x":1.0,"s":"\\u00fc\\/ü","d":1,"d":2}';
-
-function entry(node = 'web-1', job = 'j1'): ArchiveEntry {
-  return {
-    node,
-    instanceId: 'i-0a1b2c3d4e5f60718',
-    job,
-    event: { kind: 'request', method: 'delete', node },
-    chef: { node: exact, client: '{"name":"web-1"}', clientKeys: ['{"name":"default"}'] },
-  };
-}
-
-/** Saves one entry a minute, the oldest first, and gives their ids, the newest first. */
-async function saveEach(nodes: string[]): Promise<string[]> {
-  const ids: string[] = [];
-  for (const node of nodes) {
-    ids.unshift(await archive.save(entry(node)));
-    clock = new Date(clock.getTime() + 60_000);
-  }
-  return ids;
-}
-
-async function listed(node?: string, limit = 500): Promise<string[]> {
-  const ids: string[] = [];
-  for (let cursor: string | undefined; ; ) {
-    const { archives, next } = await archive.list({ node, limit, cursor });
-    expect(archives.length).toBeLessThanOrEqual(limit);
-    ids.push(...archives.map(({ id }) => id));
-    if (next === null) return ids;
-    cursor = next;
-  }
+  return openS3Archive({ bucket, prefix: 'chef/saved', now: () => clock.time, ...access, ...options });
 }
 
 function put(key: string, text: string) {
@@ -107,7 +75,7 @@ describe('a record', () => {
 
   test('of another id is not there, whatever the id looks like', async () => {
     await archive.save(entry());
-    for (const id of [newArchiveId(clock), '', '../probe', 'nodes/web-1', 'records/']) {
+    for (const id of [newArchiveId(clock.time), '', '../probe', 'nodes/web-1', 'records/']) {
       expect(await archive.get(id)).toBeUndefined();
     }
   });
@@ -132,11 +100,11 @@ describe('a record', () => {
     gate.loseAnswer();
     const id = await archive.save(entry());
     expect(await archive.get(id)).toMatchObject({ node: 'web-1' });
-    expect(await listed()).toHaveLength(2);
+    expect(await listed(archive)).toHaveLength(2);
   });
 
   test('that is torn says so, and does not hide the others', async () => {
-    const [second, first] = await saveEach(['web-1', 'web-1']);
+    const [second, first] = await saveEach(archive, clock, ['web-1', 'web-1']);
     const key = s3Keys('chef/saved').record(second ?? '', 'web-1');
     const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
     const text = (await Body?.transformToString()) ?? '';
@@ -146,7 +114,7 @@ describe('a record', () => {
       message: `archive ${second} is damaged: restore its file from a backup`,
     });
     await put(key, '');
-    expect(await listed('web-1')).toEqual([first]);
+    expect(await listed(archive, 'web-1')).toEqual([first]);
     expect(await archive.get(first ?? '')).toMatchObject({ id: first });
   });
 });
@@ -154,21 +122,21 @@ describe('a record', () => {
 describe('a listing', () => {
   test('is newest first, of all and of each node, in pages', async () => {
     const nodes = ['a', 'b', 'a.b', 'a', 'b', 'a', 'A'];
-    const ids = await saveEach(nodes);
+    const ids = await saveEach(archive, clock, nodes);
     const of = (name: string) => ids.filter((_, at) => nodes.toReversed()[at] === name);
-    expect(await listed()).toEqual(ids);
-    expect(await listed(undefined, 2)).toEqual(ids);
-    for (const name of new Set(nodes)) expect(await listed(name, 1)).toEqual(of(name));
-    expect(await listed('c')).toEqual([]);
+    expect(await listed(archive)).toEqual(ids);
+    expect(await listed(archive, undefined, 2)).toEqual(ids);
+    for (const name of new Set(nodes)) expect(await listed(archive, name, 1)).toEqual(of(name));
+    expect(await listed(archive, 'c')).toEqual([]);
   });
 
   test('passes over what is no record, and what an attempt that died left', async () => {
     await put('chef/saved/records/notes.txt', 'ours');
     await put('chef/saved/nodes/web-1/notes.txt', 'ours');
-    await put(s3Keys('chef/saved').marker(newArchiveId(clock), 'web-1'), '\n');
-    const ids = await saveEach(['web-1']);
-    expect(await listed()).toEqual(ids);
-    expect(await listed('web-1')).toEqual(ids);
+    await put(s3Keys('chef/saved').marker(newArchiveId(clock.time), 'web-1'), '\n');
+    const ids = await saveEach(archive, clock, ['web-1']);
+    expect(await listed(archive)).toEqual(ids);
+    expect(await listed(archive, 'web-1')).toEqual(ids);
   });
 
   test('reads one page of keys and the records of one page, however many there are', async () => {
@@ -204,10 +172,10 @@ describe('a listing', () => {
 
 describe('retention', () => {
   test('removes what was saved before a time, and nothing else', async () => {
-    const ids = await saveEach(['a', 'b', 'a', 'b']);
+    const ids = await saveEach(archive, clock, ['a', 'b', 'a', 'b']);
     expect(await archive.prune(new Date('2026-03-02T10:17:42.661Z'))).toBe(2);
-    expect(await listed()).toEqual(ids.slice(0, 2));
-    expect(await listed('a')).toEqual(ids.slice(1, 2));
+    expect(await listed(archive)).toEqual(ids.slice(0, 2));
+    expect(await listed(archive, 'a')).toEqual(ids.slice(1, 2));
     expect(await archive.get(ids[3] ?? '')).toBeUndefined();
     expect(await archive.prune(new Date(0))).toBe(0);
     const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
@@ -229,12 +197,12 @@ describe('where S3', () => {
     expect(inWords(error)).toContain(`node web-1 was not archived in s3://${bucket}`);
     expect(inWords(error).replaceAll(bucket, 'BUCKET')).toMatch(why);
     gate.refuse();
-    expect(await listed()).toEqual([]);
-    expect(await listed('web-1')).toEqual([]);
+    expect(await listed(archive)).toEqual([]);
+    expect(await listed(archive, 'web-1')).toEqual([]);
   });
 
   test('takes the marker and refuses the record, the listing stays whole', async () => {
-    const ids = await saveEach(['web-1']);
+    const ids = await saveEach(archive, clock, ['web-1']);
     gate.refuse({
       status: 403,
       code: 'AccessDenied',
@@ -242,7 +210,7 @@ describe('where S3', () => {
     });
     await expect(archive.save(entry())).rejects.toMatchObject({ code: 'permission' });
     gate.refuse();
-    expect(await listed('web-1')).toEqual(ids);
+    expect(await listed(archive, 'web-1')).toEqual(ids);
   });
 
   test('cannot be written, the probe says so; a write that succeeded answers the next probes', async () => {

@@ -1,32 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ChefClient } from '../../src/clients/chef.ts';
-import { type ChefStandIn, type Exchange, startChefStandIn } from './chef-stand-in.ts';
+import { describe, expect, test } from 'vitest';
+import { useChefStandIn } from './chef-fixture.ts';
 
-let server: ChefStandIn;
-let chef: ChefClient;
-
-beforeAll(async () => {
-  server = await startChefStandIn();
-});
-beforeEach(() => {
-  chef = signIn();
-});
-afterEach(async () => {
-  await chef.close();
-  server.check();
-});
-afterAll(() => server.stop());
-
-function signIn(options: { timeoutMs?: number; connections?: number } = {}): ChefClient {
-  const { url, clientName, privateKey: key } = server;
-  return new ChefClient({ url, clientName, key, ...options });
-}
-
-function willAnswer(...exchanges: Exchange[]): void {
-  server.willAnswer(...exchanges);
-}
-
+const fixture = useChefStandIn();
+const { willAnswer, signIn } = fixture;
 const node = { method: 'GET', path: '/nodes/web-1' };
 
 describe('a 404', () => {
@@ -34,14 +11,14 @@ describe('a 404', () => {
     "in Chef's words (%s) means absent",
     async message => {
       willAnswer({ ...node, status: 404, answer: { error: [message] } });
-      expect(await chef.getNode('web-1')).toBeUndefined();
+      expect(await fixture.chef.getNode('web-1')).toBeUndefined();
     },
   );
 
   test.each(['o', 'organization'])('for a node that is called %s means absent', async name => {
     const answer = { error: [`node '${name}' not found`] };
     willAnswer({ method: 'DELETE', path: `/nodes/${name}`, status: 404, answer });
-    expect(await chef.deleteNode(name)).toBe('absent');
+    expect(await fixture.chef.deleteNode(name)).toBe('absent');
   });
 
   test.each([
@@ -55,8 +32,8 @@ describe('a 404', () => {
   ])('that is %s is a fault', async (_, answer) => {
     for (const method of ['GET', 'DELETE']) willAnswer({ method, path: '/nodes/web-1', status: 404, answer });
     const fault = { code: 'rejected', message: expect.stringContaining('CHEF_SERVER_URL') };
-    await expect(chef.getNode('web-1')).rejects.toMatchObject(fault);
-    await expect(chef.deleteNode('web-1')).rejects.toMatchObject(fault);
+    await expect(fixture.chef.getNode('web-1')).rejects.toMatchObject(fault);
+    await expect(fixture.chef.deleteNode('web-1')).rejects.toMatchObject(fault);
   });
 });
 
@@ -72,9 +49,9 @@ describe('an answer that is no answer to the question', () => {
     const exchange = { path: '/nodes/web-1', answer: answer === null ? 'null' : answer };
     for (const method of ['GET', 'DELETE', 'PUT']) willAnswer({ method, ...exchange });
     for (const call of [
-      chef.getNode('web-1'),
-      chef.deleteNode('web-1'),
-      chef.updateNode({ name: 'web-1' }),
+      fixture.chef.getNode('web-1'),
+      fixture.chef.deleteNode('web-1'),
+      fixture.chef.updateNode({ name: 'web-1' }),
     ]) {
       await expect(call).rejects.toMatchObject({ code: 'rejected' });
     }
@@ -82,7 +59,7 @@ describe('an answer that is no answer to the question', () => {
 
   test('is a fault where it leads elsewhere', async () => {
     willAnswer({ ...node, status: 302, headers: { Location: '/login' } });
-    await expect(chef.getNode('web-1')).rejects.toMatchObject({ code: 'rejected' });
+    await expect(fixture.chef.getNode('web-1')).rejects.toMatchObject({ code: 'rejected' });
   });
 });
 
@@ -104,7 +81,7 @@ describe('a refusal', () => {
     ],
   ])('with %i is told', async (status, answer, code, message) => {
     willAnswer({ ...node, status, answer });
-    await expect(chef.getNode('web-1')).rejects.toMatchObject({
+    await expect(fixture.chef.getNode('web-1')).rejects.toMatchObject({
       code,
       message: expect.stringMatching(message),
     });
@@ -113,7 +90,10 @@ describe('a refusal', () => {
   test('to create is one of the container', async () => {
     willAnswer({ method: 'POST', path: '/nodes', status: 403, answer: { error: ['no'] } });
     const message = expect.stringContaining('knife acl add client dereg containers nodes create');
-    await expect(chef.createNode({ name: 'web-1' })).rejects.toMatchObject({ code: 'permission', message });
+    await expect(fixture.chef.createNode({ name: 'web-1' })).rejects.toMatchObject({
+      code: 'permission',
+      message,
+    });
   });
 
   test('to believe us without a Date leaves both causes open', async () => {
@@ -123,7 +103,7 @@ describe('a refusal', () => {
     };
     willAnswer({ ...node, act });
     const message = expect.stringMatching(/key is not that of Chef client dereg.*, or this host's clock/);
-    await expect(chef.getNode('web-1')).rejects.toMatchObject({ code: 'credentials', message });
+    await expect(fixture.chef.getNode('web-1')).rejects.toMatchObject({ code: 'credentials', message });
   });
 });
 
@@ -137,19 +117,22 @@ describe('a server in trouble', () => {
     ['a connection reset', { act: drop }],
   ])('is asked again after %s, with a new signature', async (_, trouble) => {
     willAnswer({ ...node, ...trouble }, { ...node, ...trouble }, { ...node, answer: { name: 'web-1' } });
-    expect(await chef.getNode('web-1')).toEqual({ name: 'web-1' });
+    expect(await fixture.chef.getNode('web-1')).toEqual({ name: 'web-1' });
   });
 
   test('that deleted and then dropped the connection has deleted', async () => {
     const web = { method: 'DELETE', path: '/clients/web-1' };
     willAnswer({ ...web, act: drop }, { ...web, status: 404, answer: { error: ['Client web-1 not found'] } });
-    expect(await chef.deleteClient('web-1')).toBe('absent');
+    expect(await fixture.chef.deleteClient('web-1')).toBe('absent');
   });
 
   test('is given up on after three attempts, with its Retry-After', async () => {
     const busy = { ...node, status: 503 };
     willAnswer(busy, busy, { ...busy, headers: { 'Retry-After': '60' } });
-    await expect(chef.getNode('web-1')).rejects.toMatchObject({ code: 'unavailable', retryAfterMs: 60_000 });
+    await expect(fixture.chef.getNode('web-1')).rejects.toMatchObject({
+      code: 'unavailable',
+      retryAfterMs: 60_000,
+    });
   });
 
   test('is asked to create only once', async () => {
@@ -157,8 +140,8 @@ describe('a server in trouble', () => {
       { method: 'POST', path: '/clients', status: 500 },
       { method: 'POST', path: '/nodes', act: drop },
     );
-    await expect(chef.createClient({ name: 'web-1' })).rejects.toMatchObject({ code: 'unavailable' });
-    await expect(chef.createNode({ name: 'web-1' })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(fixture.chef.createClient({ name: 'web-1' })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(fixture.chef.createNode({ name: 'web-1' })).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('that hangs is not waited for', async () => {
@@ -173,6 +156,6 @@ describe('a server in trouble', () => {
   test('that sends more than 16 MB is not listened to, nor asked again', async () => {
     const large = { ...node, answer: { name: 'web-1', normal: 'x'.repeat(17 << 20) } };
     willAnswer(large);
-    await expect(chef.getNode('web-1')).rejects.toMatchObject({ code: 'rejected' });
+    await expect(fixture.chef.getNode('web-1')).rejects.toMatchObject({ code: 'rejected' });
   });
 });

@@ -1,32 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ChefClient } from '../../src/clients/chef.ts';
-import { type ChefStandIn, type Exchange, startChefStandIn } from './chef-stand-in.ts';
+import { describe, expect, test } from 'vitest';
+import { useChefStandIn } from './chef-fixture.ts';
 
-let server: ChefStandIn;
-let chef: ChefClient;
-
-beforeAll(async () => {
-  server = await startChefStandIn();
-});
-beforeEach(() => {
-  chef = signIn();
-});
-afterEach(async () => {
-  await chef.close();
-  server.check();
-});
-afterAll(() => server.stop());
-
-function signIn(options: { timeoutMs?: number; connections?: number } = {}): ChefClient {
-  const { url, clientName, privateKey: key } = server;
-  return new ChefClient({ url, clientName, key, ...options });
-}
-
-function willAnswer(...exchanges: Exchange[]): void {
-  server.willAnswer(...exchanges);
-}
-
+const fixture = useChefStandIn();
+const { willAnswer, signIn } = fixture;
 const node = { method: 'GET', path: '/nodes/web-1' };
 
 describe('the keys of a client', () => {
@@ -40,7 +17,7 @@ describe('the keys of a client', () => {
       { ...keys, path: `${keys.path}/default`, status: 404, answer: { error: ['no key default'] } },
       { ...keys, path: `${keys.path}/rotated`, answer: rotated },
     );
-    expect(await chef.getClientKeys('web-1')).toEqual([rotated]);
+    expect(await fixture.chef.getClientKeys('web-1')).toEqual([rotated]);
   });
 
   test.each([
@@ -50,7 +27,7 @@ describe('the keys of a client', () => {
     ['a client without a key', { name: 'web-1' }, 'rejected'],
   ])('with %s are a fault', async (_, answer, code) => {
     willAnswer({ ...keys, answer });
-    await expect(chef.getClientKeys('web-1')).rejects.toMatchObject({ code });
+    await expect(fixture.chef.getClientKeys('web-1')).rejects.toMatchObject({ code });
   });
 });
 
@@ -69,7 +46,7 @@ describe('a snapshot', () => {
       get('/nodes/web-1/_acl', acl),
       { ...get('/clients/web-1/_acl', { error: ['missing grant permission'] }), status: 403 },
     );
-    expect(await chef.snapshot('web-1')).toEqual({
+    expect(await fixture.chef.snapshot('web-1')).toEqual({
       node: text,
       client: '{"name":"web-1"}',
       clientKeys: ['{"name":"default"}'],
@@ -86,8 +63,8 @@ describe('a snapshot', () => {
       get('/nodes/web-1/_acl', acl),
       get('/clients/web-1/_acl', acl),
     );
-    await expect(chef.snapshot('web-1')).rejects.toMatchObject({ code: 'rejected' });
-    await expect.poll(server.open).toEqual([]);
+    await expect(fixture.chef.snapshot('web-1')).rejects.toMatchObject({ code: 'rejected' });
+    await expect.poll(fixture.server.open).toEqual([]);
   });
 
   test('of nothing is empty', async () => {
@@ -99,7 +76,7 @@ describe('a snapshot', () => {
       '/clients/web-1/_acl',
     ];
     willAnswer(...paths.map(path => ({ method: 'GET', path, ...absent })));
-    expect(await chef.snapshot('web-1')).toEqual({ node: null, client: null, clientKeys: [] });
+    expect(await fixture.chef.snapshot('web-1')).toEqual({ node: null, client: null, clientKeys: [] });
   });
 });
 
@@ -122,25 +99,25 @@ describe('a search', () => {
       { ...page(1000), answer: { total: 2001, start: 1000, rows: rows(1000, 998) } },
       { ...page(2000), answer: { total: 2001, start: 2000, rows: rows(2000, 1) } },
     );
-    const names = await chef.findNodeNames('ec2.instance_id', 'i-00000001');
+    const names = await fixture.chef.findNodeNames('ec2.instance_id', 'i-00000001');
     expect(names).toHaveLength(1999);
     expect(names.at(-1)).toBe('web-2000');
   });
 
   test('ends where a page is empty, whatever the total says', async () => {
     willAnswer({ ...page(0), answer: { total: 5000, start: 0, rows: [] } });
-    expect(await chef.findNodeNames('ec2.instance_id', 'i-00000001')).toEqual([]);
+    expect(await fixture.chef.findNodeNames('ec2.instance_id', 'i-00000001')).toEqual([]);
   });
 
   test('is asked again after a failure, and a name that can be none is left out', async () => {
     const odd = [{ data: { name: '../x' } }, { data: null }, { data: { name: null } }, ...rows(1, 1)];
     willAnswer({ ...page(0), status: 502 }, { ...page(0), answer: { total: 4, rows: odd } });
-    expect(await chef.findNodeNames('ec2.instance_id', 'i-00000001')).toEqual(['web-1']);
+    expect(await fixture.chef.findNodeNames('ec2.instance_id', 'i-00000001')).toEqual(['web-1']);
   });
 
   test.each([{}, { rows: [] }, { rows: {}, total: 1 }])('answered with %j is a fault', async answer => {
     willAnswer({ ...page(0), answer });
-    const found = chef.findNodeNames('ec2.instance_id', 'i-00000001');
+    const found = fixture.chef.findNodeNames('ec2.instance_id', 'i-00000001');
     await expect(found).rejects.toMatchObject({ code: 'rejected' });
   });
 });
@@ -150,9 +127,9 @@ describe('the health check', () => {
 
   test('passes where the server believes us, even if it allows nothing', async () => {
     willAnswer({ ...environment, answer: { name: '_default' } });
-    await chef.probe();
+    await fixture.chef.probe();
     willAnswer({ ...environment, status: 403, answer: { error: ['missing read permission'] } });
-    await chef.probe();
+    await fixture.chef.probe();
   });
 
   test.each([
@@ -161,7 +138,7 @@ describe('the health check', () => {
     [503, 'unavailable'],
   ])('fails on %i, after one request', async (status, code) => {
     willAnswer({ ...environment, status, answer: { error: ['no'] } });
-    await expect(chef.probe()).rejects.toMatchObject({ code });
+    await expect(fixture.chef.probe()).rejects.toMatchObject({ code });
   });
 
   test('does not wait behind the other calls', async () => {
@@ -181,7 +158,7 @@ describe('the health check', () => {
 });
 
 test('connections are reused: 40 calls at once over as many as were allowed, 40 more over the same', async () => {
-  await expect.poll(() => server.sockets.size).toBe(0);
+  await expect.poll(() => fixture.server.sockets.size).toBe(0);
   const pool = signIn({ connections: 4 });
   for (let round = 0; round < 2; round++) {
     const calls = Array.from({ length: 40 }, (_, n) => {
@@ -190,7 +167,7 @@ test('connections are reused: 40 calls at once over as many as were allowed, 40 
     });
     await Promise.all(calls);
   }
-  const opened = server.sockets.size;
+  const opened = fixture.server.sockets.size;
   await pool.close();
   expect(opened).toBe(4);
 });

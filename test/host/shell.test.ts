@@ -1,17 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { libraries, unpacked } from '../parts/process.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
-const SCRIPTS = [
-  'host/chef-registration-init',
-  'host/chef-registration.init',
-  'packaging/build.sh',
-  'packaging/chef-deregistration-manager',
-  'packaging/run-chef-client',
-];
+const isScript = (path: string) => readFileSync(join(root, path), 'utf8').startsWith('#!/bin/sh\n');
+const SCRIPTS = globSync(['host/*', 'packaging/**/*', 'scripts/*', 'test/parts/*'], {
+  cwd: root,
+  withFileTypes: true,
+})
+  .filter(found => found.isFile())
+  .map(found => relative(root, join(found.parentPath, found.name)))
+  .filter(isScript);
 
 test.each(SCRIPTS)('shellcheck finds nothing in %s', script => {
   const env = { ...process.env, LD_LIBRARY_PATH: libraries };

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { openMounts } from '../parts/mounts.ts';
 import { freshDirectory, type Running, start } from '../parts/process.ts';
 
 const exec = promisify(execFile);
@@ -20,24 +21,17 @@ export interface Root {
 export async function openRoot(): Promise<Root> {
   const mounts = freshDirectory('root');
   const merged = join(mounts, 'merged');
-  const script = `set -e
-mount -t tmpfs tmpfs ${mounts}
+  const mounted = await openMounts(`mount -t tmpfs tmpfs ${mounts}
 mkdir ${mounts}/upper ${mounts}/work ${merged}
 mount -t overlay overlay -o lowerdir=/,upperdir=${mounts}/upper,workdir=${mounts}/work ${merged}
 mount --bind /proc ${merged}/proc
 mount --rbind /dev ${merged}/dev
 mount -t tmpfs tmpfs ${merged}/run
-mkdir ${merged}/run/lock
-echo mounted
-exec sleep infinity`;
-  const holder = await start('unshare', {
-    args: ['--mount', '--propagation', 'private', 'sh', '-c', script],
-    ready: /mounted/,
-  });
-  const enter = ['--target', String(holder.child.pid), '--mount', 'chroot', merged];
+mkdir ${merged}/run/lock`);
+  const [enter = '', ...within] = [...mounted.within, 'chroot', merged];
   const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' };
   const path = (inside: string) => {
-    const outside = join(`/proc/${holder.child.pid}/root`, merged, inside);
+    const outside = mounted.path(join(merged, inside));
     mkdirSync(dirname(outside), { recursive: true });
     return outside;
   };
@@ -45,14 +39,14 @@ exec sleep infinity`;
     path,
     run: async (program, ...args) => {
       try {
-        return (await exec('nsenter', [...enter, program, ...args], { env, maxBuffer: 1e8 })).stdout;
+        return (await exec(enter, [...within, program, ...args], { env, maxBuffer: 1e8 })).stdout;
       } catch (error) {
         const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
         throw new Error(`${program} ${args.join(' ')} failed: ${stdout}${stderr}`, { cause: error });
       }
     },
     start: (program, args, ready) =>
-      start('nsenter', { args: [...enter, 'env', '-i', `PATH=${env.PATH}`, program, ...args], ready }),
-    close: () => holder.stop(),
+      start(enter, { args: [...within, 'env', '-i', `PATH=${env.PATH}`, program, ...args], ready }),
+    close: mounted.close,
   };
 }

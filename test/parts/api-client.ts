@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '../../src/job.ts';
 import type { TriggerStatus } from '../../src/jobs/trigger.ts';
+import { until } from './process.ts';
 import { TOKEN } from './service.ts';
 
 /** The service's API as a person uses it. */
@@ -11,6 +12,8 @@ export interface ApiClient {
   job: (id: string) => Promise<Job>;
   jobs: (query?: string) => Promise<Job[]>;
   trigger: () => Promise<TriggerStatus>;
+  /** Waits until a job is `done`, unless told another state. */
+  finished: (id: string, state?: Job['state']) => Promise<Job>;
   /** Waits until every job is in one of the states. */
   settled: (states?: Job['state'][], timeoutMs?: number) => Promise<Job[]>;
 }
@@ -32,15 +35,21 @@ export function apiClient(url: string): ApiClient {
   };
   const jobs: ApiClient['jobs'] = async (query = 'limit=500') =>
     (await get<{ jobs: Job[] }>(`/jobs?${query}`)).jobs;
+  const job: ApiClient['job'] = id => get(`/jobs/${id}`);
   return {
     request,
+    job,
     jobs,
+    finished: (id, state = 'done') =>
+      until(`job ${id} to be ${state}`, async () => {
+        const found = await job(id);
+        return found.state === state && found;
+      }),
     async event(event) {
       const { status, body } = await request('POST', '/events', event);
       if (status !== 202) throw new Error(`POST /events answered ${status}: ${JSON.stringify(body)}`);
       return (body as { jobId: string }).jobId;
     },
-    job: id => get(`/jobs/${id}`),
     trigger: () => get('/trigger'),
     async settled(states = ['done'], timeoutMs = 45_000) {
       const deadline = Date.now() + timeoutMs;

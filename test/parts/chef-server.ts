@@ -102,6 +102,15 @@ export async function registerNode({ chef }: Pick<ChefServer, 'chef'>, host: Hos
   return { node, clientName: host.name, privateKey };
 }
 
+/** What the server has of a host, as the texts that it sends; null for what it has not. */
+export async function textsOf(
+  { chef }: Pick<ChefServer, 'chef'>,
+  name: string,
+): Promise<{ node: string | null; client: string | null }> {
+  const { node, client } = await chef.snapshot(name);
+  return { node, client };
+}
+
 /** The node object that chef-client saves for a host on EC2. */
 export function nodeOf(host: Host): ChefNode {
   const { name, instanceId, ohaiTime = new Date() } = host;

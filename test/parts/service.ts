@@ -34,10 +34,19 @@ export interface ServiceProcess extends Running {
   url: string;
 }
 
-/** The service as `npm start` runs it, to be killed. */
-export async function startServiceProcess(env: NodeJS.ProcessEnv): Promise<ServiceProcess> {
-  const running = await start(process.execPath, {
-    args: [new URL('../../src/main.ts', import.meta.url).pathname],
+const main = new URL('../../src/main.ts', import.meta.url).pathname;
+
+/**
+ * The service as `npm start` runs it, to be killed.
+ * @param within words before those of its command, which run it elsewhere
+ */
+export async function startServiceProcess(
+  env: NodeJS.ProcessEnv,
+  within: string[] = [],
+): Promise<ServiceProcess> {
+  const [program = '', ...args] = [...within, process.execPath, main];
+  const running = await start(program, {
+    args,
     env: { ...testEnvironment({ LOG_LEVEL: 'info' }), ...env },
     ready: /"url":"http/,
   });
