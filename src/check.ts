@@ -28,7 +28,7 @@ type Look = () => Promise<Omit<Finding, 'part'> | undefined>;
 export async function check(settings: Settings): Promise<Finding[]> {
   const closing = new Closing(() => {});
   try {
-    const opened = openClients(settings, closing);
+    const opened = await openClients(settings, closing);
     const clients = settings.DRY_RUN ? dryClients(opened) : opened;
     const looks = Object.entries(parts(settings, clients, closing));
     const findings = await Promise.all(looks.map(([part, look]) => find(part, look)));

@@ -5,7 +5,6 @@ import { snsAlerts } from './clients/alert-sns.ts';
 import { webhookAlerts } from './clients/alert-webhook.ts';
 import type { Archive } from './clients/archive.ts';
 import { openFileArchive } from './clients/archive-file.ts';
-import { openS3Archive } from './clients/archive-s3.ts';
 import { AutoScalingClient } from './clients/autoscaling.ts';
 import type { AwsOptions } from './clients/aws.ts';
 import { ChefClient } from './clients/chef.ts';
@@ -34,13 +33,17 @@ export interface Clients {
 }
 
 /** Nothing is called yet. @param observe told of every call @throws SettingsError where settings that are right by themselves cannot be used */
-export function openClients(settings: Settings, closing: Closing, observe?: ObserveCall): Clients {
+export async function openClients(
+  settings: Settings,
+  closing: Closing,
+  observe?: ObserveCall,
+): Promise<Clients> {
   const aws = { endpoint: settings.AWS_ENDPOINT_URL?.href, region: settings.AWS_REGION, observe };
   const sns = closing.add('SNS client', new SnsClient(aws), client => client.close());
   return {
     chef: closing.add('Chef client', openChef(settings, observe), client => client.close()),
     nagios: closing.add('Nagios client', openNagios(settings, observe), client => client?.close()),
-    archive: closing.add('archive', openArchive(settings.ARCHIVE_URL, aws), archive => archive.close()),
+    archive: closing.add('archive', await openArchive(settings.ARCHIVE_URL, aws), archive => archive.close()),
     sns,
     sqs: closing.add('SQS client', new SqsClient(aws), client => client.close()),
     autoScaling: closing.add('Auto Scaling client', new AutoScalingClient(aws), client => client.close()),
@@ -88,8 +91,10 @@ function openAlertChannels(
 }
 
 /** `file://./archive` is below the directory in which the service was started. */
-function openArchive(url: string, aws: AwsOptions): Archive {
+async function openArchive(url: string, aws: AwsOptions): Promise<Archive> {
   if (url.startsWith('s3://')) {
+    // Loaded where it is wanted: the SDK's client of S3 is large.
+    const { openS3Archive } = await import('./clients/archive-s3.ts');
     const { host: bucket, pathname, search } = new URL(url);
     const encryption = search ? 'bucket' : 'AES256';
     return openS3Archive({ ...aws, bucket, prefix: decodeURIComponent(pathname), encryption });

@@ -12,7 +12,7 @@ import { JobStore } from './jobs/store.ts';
 import { Trigger } from './jobs/trigger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Clients, openClients } from './open-clients.ts';
-import { NO_TRACING, openTracing, type Tracing } from './tracing.ts';
+import { NO_TRACING, type Tracing } from './tracing.ts';
 
 /** What every role is built from. */
 export interface Base {
@@ -33,11 +33,8 @@ export interface Base {
 /** @throws SettingsError, AppError as `startService` does */
 export async function openBase(settings: Settings, log: Logger, closing: Closing): Promise<Base> {
   const metrics = createMetrics();
-  const endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT?.href;
-  const tracing = closing.add('tracing', endpoint ? openTracing(endpoint) : NO_TRACING, opened =>
-    opened.close(),
-  );
-  const opened = openClients(settings, closing, metrics.call);
+  const tracing = closing.add('tracing', await openTracing(settings), opened => opened.close());
+  const opened = await openClients(settings, closing, metrics.call);
   const clients = settings.DRY_RUN ? dryClients(opened) : opened;
   const prefix = settings.REDIS_PREFIX;
   const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, prefix, log), opened => opened.close());
@@ -70,6 +67,13 @@ export async function openBase(settings: Settings, log: Logger, closing: Closing
     metrics,
     tracing,
   };
+}
+
+/** Loaded where it is wanted: it is larger than the service. */
+async function openTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }: Settings): Promise<Tracing> {
+  if (!endpoint) return NO_TRACING;
+  const { openOtlpTracing } = await import('./tracing-otlp.ts');
+  return openOtlpTracing(endpoint.href);
 }
 
 /** A Redis that is away at start is waited for while the service runs; one that would lose jobs is refused. */

@@ -33,7 +33,7 @@ export async function sweep(given: Settings, asked: SweepOptions): Promise<Swept
   const settings = given.DRY_RUN ? drySettings(given) : given;
   const closing = new Closing(() => {});
   try {
-    const found = await compare(settings, asked, openClients(settings, closing));
+    const found = await compare(settings, asked, await openClients(settings, closing));
     if (!asked.apply) return { found };
     const refused = asked.mostAreDead ? undefined : suspicion(found);
     if (refused !== undefined) return { found, refused };

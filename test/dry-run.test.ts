@@ -208,7 +208,7 @@ test('a dry run makes no folder for its archive', async () => {
 test('whatever a client can do but look is refused, and reaches nobody', async () => {
   const settings = readSettings({ ...env, CHEF_SERVER_URL: chef.url, AWS_ENDPOINT_URL: aws.url });
   const closing = new Closing(() => {});
-  const real = openClients(settings, closing);
+  const real = await openClients(settings, closing);
   const { alertChannels, ...dry } = dryClients(real);
   const asked = [chef, aws].flatMap(({ requests }) => requests).length;
   expect(alertChannels).toEqual([]);

@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 import express, { type RequestHandler, Router } from 'express';
-import { parse } from 'yaml';
-import { reference } from './reference.ts';
 
 const FILES = new URL('../page/', import.meta.url).pathname;
 const CONTRACT = new URL('../../openapi.yaml', import.meta.url);
@@ -16,13 +14,19 @@ export function pageRoutes(): Router {
     response.set('Content-Security-Policy', POLICY);
     next();
   };
-  const docs = reference(parse(readFileSync(CONTRACT, 'utf8')));
+  let docs: Promise<string> | undefined;
   return Router()
     .use('/page', guard, express.static(FILES, { index: false, redirect: false, cacheControl: false }))
     .get('/', guard, (_request, response) =>
       response.sendFile('index.html', { root: FILES, cacheControl: false }),
     )
-    .get('/docs', guard, (_request, response) => {
-      response.type('text/html').send(docs);
+    .get('/docs', guard, async (_request, response) => {
+      docs ??= render();
+      response.type('text/html').send(await docs);
     });
+}
+
+async function render(): Promise<string> {
+  const [{ parse }, { reference }] = await Promise.all([import('yaml'), import('./reference.ts')]);
+  return reference(parse(readFileSync(CONTRACT, 'utf8')));
 }

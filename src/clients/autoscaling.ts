@@ -1,8 +1,3 @@
-import {
-  AutoScalingClient as AutoScalingApi,
-  CompleteLifecycleActionCommand,
-  RecordLifecycleActionHeartbeatCommand,
-} from '@aws-sdk/client-auto-scaling';
 import { AppError, describe } from '../errors.ts';
 import { type AwsOptions, ByRegion, callAws, clientConfig } from './aws.ts';
 
@@ -17,16 +12,26 @@ export interface WaitingInstance {
   region?: string | undefined;
 }
 
+/** Loaded when first needed: most services have no lifecycle hook. */
+const loadSdk = () => import('@aws-sdk/client-auto-scaling');
+
+type Sdk = Awaited<ReturnType<typeof loadSdk>>;
+type Api = InstanceType<Sdk['AutoScalingClient']>;
+
+interface Loaded {
+  sdk: Sdk;
+  clients: ByRegion<Api>;
+}
+
 export type LifecycleResult = 'CONTINUE' | 'ABANDON';
 
 /** Amazon EC2 Auto Scaling, as far as the service calls it. */
 export class AutoScalingClient {
-  readonly #clients: ByRegion<AutoScalingApi>;
+  readonly #options: AwsOptions;
+  #loaded: Promise<Loaded> | undefined;
 
   constructor(options: AwsOptions) {
-    this.#clients = new ByRegion(
-      region => new AutoScalingApi(clientConfig({ ...options, region: region ?? options.region })),
-    );
+    this.#options = options;
   }
 
   /**
@@ -38,12 +43,9 @@ export class AutoScalingClient {
     instance: WaitingInstance,
     result: LifecycleResult,
   ): Promise<'completed' | 'gone'> {
-    const command = new CompleteLifecycleActionCommand({
-      ...parameters(instance),
-      LifecycleActionResult: result,
-    });
-    const waited = await this.#call('autoscaling:CompleteLifecycleAction', instance, (client, options) =>
-      client.send(command, options),
+    const input = { ...parameters(instance), LifecycleActionResult: result };
+    const waited = await this.#call('autoscaling:CompleteLifecycleAction', instance, (sdk, client, options) =>
+      client.send(new sdk.CompleteLifecycleActionCommand(input), options),
     );
     return waited ? 'completed' : 'gone';
   }
@@ -55,29 +57,38 @@ export class AutoScalingClient {
    * @throws AppError as `callAws` does
    */
   async recordHeartbeat(instance: WaitingInstance): Promise<'recorded' | 'gone'> {
-    const command = new RecordLifecycleActionHeartbeatCommand(parameters(instance));
+    const input = parameters(instance);
     const waited = await this.#call(
       'autoscaling:RecordLifecycleActionHeartbeat',
       instance,
-      (client, options) => client.send(command, options),
+      (sdk, client, options) => client.send(new sdk.RecordLifecycleActionHeartbeatCommand(input), options),
     );
     return waited ? 'recorded' : 'gone';
   }
 
-  close(): void {
-    this.#clients.close();
+  async close(): Promise<void> {
+    (await this.#loaded)?.clients.close();
+  }
+
+  #load(): Promise<Loaded> {
+    this.#loaded ??= loadSdk().then(sdk => {
+      const of = (region = this.#options.region) =>
+        new sdk.AutoScalingClient(clientConfig({ ...this.#options, region }));
+      return { sdk, clients: new ByRegion(of) };
+    });
+    return this.#loaded;
   }
 
   /** @returns false where Auto Scaling knows of no such action */
   async #call(
     action: string,
     { group, region }: WaitingInstance,
-    send: (client: AutoScalingApi, options: { abortSignal: AbortSignal }) => Promise<unknown>,
+    send: (sdk: Sdk, client: Api, options: { abortSignal: AbortSignal }) => Promise<unknown>,
   ): Promise<boolean> {
-    const client = this.#clients.in(region);
+    const { sdk, clients } = await this.#load();
     const resource = `arn:aws:autoscaling:${region ?? '*'}:*:autoScalingGroup:*:autoScalingGroupName/${group}`;
     try {
-      await callAws({ action, resource }, options => send(client, options));
+      await callAws({ action, resource }, options => send(sdk, clients.in(region), options));
       return true;
     } catch (error) {
       if (isGone(error)) return false;
