@@ -1,0 +1,59 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { cost } from './cost.ts';
+import { door } from './door.ts';
+import { growth } from './growth.ts';
+import type { Measured, Section } from './measured.ts';
+import { mirror } from './mirror.ts';
+import { reaction } from './reaction.ts';
+import { scaleOut } from './scale-out.ts';
+import { table } from './table.ts';
+import { work } from './work.ts';
+
+/** In the order in which they run: the quiet ones first. */
+const SECTIONS: Record<string, Section> = {
+  cost,
+  reaction,
+  door,
+  mirror,
+  work,
+  'scale-out': scaleOut,
+  growth,
+};
+
+const file = (path: string) => new URL(`../${path}`, import.meta.url).pathname;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { write: { type: 'boolean', default: false } },
+});
+const unknown = positionals.find(name => !Object.hasOwn(SECTIONS, name));
+if (unknown !== undefined) {
+  console.error(`no section ${unknown}; there are ${Object.keys(SECTIONS).join(', ')}`);
+  process.exit(2);
+}
+
+const begun = Date.now();
+const seconds = () => Math.round((Date.now() - begun) / 1000);
+const done: { title: string; measured: Measured[] }[] = [];
+for (const [name, { title, measure }] of Object.entries(SECTIONS)) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue;
+  console.error(`${seconds()} s  ${title}`);
+  done.push({ title, measured: await measure(line => console.error(`       ${line}`)) });
+}
+
+const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}`;
+const result = table(done);
+console.log(`\n${result}\n\n${machine}; ${seconds()} s`);
+if (values.write) {
+  const readme = readFileSync(file('README.md'), 'utf8');
+  const marked = /(?<=<!-- benchmark -->\n).*?(?=<!-- \/benchmark -->)/s;
+  writeFileSync(
+    file('README.md'),
+    readme.replace(marked, () => `${result}\n`),
+  );
+  mkdirSync(file('docs'), { recursive: true });
+  const json = { at: new Date().toISOString(), machine, seconds: seconds(), sections: done };
+  writeFileSync(file('docs/benchmark.json'), `${JSON.stringify(json, undefined, 2)}\n`);
+}

@@ -1,0 +1,17 @@
+import { instanceId } from '../../test/parts/world.ts';
+
+/** A host that ended: its node, its client and its Nagios host have one name. */
+export interface Death {
+  node: string;
+  instanceId: string;
+}
+
+let made = 0;
+
+/** Hosts that no other batch has. */
+export function newDeaths(count: number): Death[] {
+  return Array.from({ length: count }, () => {
+    made += 1;
+    return { node: `host-${made}.example.com`, instanceId: instanceId(made) };
+  });
+}

@@ -1,0 +1,139 @@
+import type { Job } from '../src/job.ts';
+import { apiClient } from '../test/parts/api-client.ts';
+import { keyPair } from '../test/parts/chef-server.ts';
+import { signHostMessage } from '../test/parts/host-message.ts';
+import { until } from '../test/parts/process.ts';
+import { testEnvironment } from '../test/parts/service.ts';
+import { startWorld, terminationNotice, type World } from '../test/parts/world.ts';
+import type { Measured, Section } from './measured.ts';
+import { startBareLoop } from './parts/bare-loop.ts';
+import { type Death, newDeaths } from './parts/deaths.ts';
+import { stepAt } from './parts/fleet.ts';
+import { type Keep, keeping } from './parts/keeping.ts';
+import { registerHosts } from './parts/registration.ts';
+import { startMeasuredService } from './parts/service.ts';
+import { median, quantile } from './statistics.ts';
+
+const DEATHS = 60;
+const WARM_UP = 10;
+
+/** How a death is told, and whether Nagios is to be told of it. */
+interface Variant {
+  by: 'name' | 'instance id';
+  nagios: boolean;
+}
+
+const VARIANTS: Variant[] = [
+  { by: 'name', nagios: false },
+  { by: 'instance id', nagios: false },
+  { by: 'name', nagios: true },
+];
+
+export const reaction: Section = {
+  title: 'Reaction: one death after another on an idle system, from the SNS POST to the deletion of the node',
+  async measure(tell) {
+    const plans = VARIANTS.map(variant => ({ ...variant, ...newBatches() }));
+    const hosts = plans.flatMap(({ nagios, ours, bare }) => (nagios ? [...ours, ...bare] : []));
+    const world = await startWorld({ hosts: hosts.map(({ node }) => node) });
+    try {
+      const measured: Measured[] = [];
+      for (const plan of plans) measured.push(...(await keeping(keep => react(world, plan, keep, tell))));
+      return measured;
+    } finally {
+      await world.stop();
+    }
+  },
+};
+
+interface Batches {
+  ours: Death[];
+  bare: Death[];
+}
+
+function newBatches(): Batches {
+  return { ours: newDeaths(WARM_UP + DEATHS), bare: newDeaths(WARM_UP + DEATHS) };
+}
+
+async function react(
+  world: World,
+  { by, nagios, ours, bare }: Variant & Batches,
+  keep: Keep,
+  tell: (line: string) => void,
+): Promise<Measured[]> {
+  const { publicKey, privateKey } = keyPair();
+  await registerHosts(world.chef, [...ours, ...bare], publicKey);
+  const { NAGIOS_URL, ...withoutNagios } = world.env;
+  const env = testEnvironment({
+    ...(nagios ? world.env : withoutNagios),
+    LOG_LEVEL: 'info',
+    MAX_DELETES: '1000000',
+  });
+  const service = keep(await startMeasuredService({ ...env, ROLES: 'api,worker' }));
+  // Looks at the jobs, so that looking costs the one that is measured nothing.
+  const observer = keep(await startMeasuredService({ ...env, ROLES: 'api' }));
+  const { chef, publisher } = world;
+  const loop = keep(
+    await startBareLoop({
+      chef: { url: chef.url, clientName: chef.adminName, key: chef.adminKey },
+      nagios: nagios ? world.nagios : undefined,
+    }),
+  );
+
+  const report = ({ node, instanceId }: Death) =>
+    by === 'instance id'
+      ? terminationNotice(instanceId)
+      : signHostMessage(
+          { type: 'registration', method: 'delete', chef_name: node, instance_id: instanceId },
+          { privateKey, topicArn: publisher.topicArn },
+        );
+  /** @returns milliseconds from the POST to the deletion */
+  const goneByUs = async (death: Death) => {
+    const message = publisher.envelope(report(death));
+    const begun = Date.now();
+    const { status, body } = await publisher.deliver(message, `${service.url}/sns`);
+    const { outcome, jobId } = JSON.parse(body);
+    if (outcome !== 'accepted') throw new Error(`the death of ${death.node} was answered ${status}: ${body}`);
+    const job = await verified(observer.url, jobId);
+    return Date.parse(stepAt(job, 'delete-node') ?? '') - begun;
+  };
+  const goneByLoop = async (death: Death) => {
+    const first = by === 'name' ? 'key' : 'search';
+    const { goneMs } = await loop.clear([death], 1, { first, proof: false });
+    return goneMs[0] ?? Number.NaN;
+  };
+
+  const times: Record<'ours' | 'bare', number[]> = { ours: [], bare: [] };
+  for (const [at, death] of ours.entries()) {
+    const [mine, other] = [await goneByUs(death), bare[at] ? await goneByLoop(bare[at]) : Number.NaN];
+    if (at < WARM_UP) continue;
+    times.ours.push(mine);
+    times.bare.push(other);
+  }
+  const what = `Told by ${by}${nagios ? ', with Nagios' : ''}`;
+  const lines = [
+    line(`${what}, median of ${DEATHS}`, median(times.ours), median(times.bare)),
+    line(`${what}, p99`, quantile(times.ours, 0.99), quantile(times.bare, 0.99)),
+  ];
+  for (const { what, ours, against } of lines) tell(`${what}: ${ours} ms, ${against?.value.toFixed(0)} ms`);
+  return lines;
+}
+
+/** The job once node and client were seen gone. */
+function verified(url: string, id: string): Promise<Job> {
+  return until(`job ${id} to have deleted its node`, async () => {
+    const job = await apiClient(url).job(id);
+    if (job.state === 'held' || job.state === 'failed') throw new Error(job.error?.message);
+    return stepAt(job, 'verify') !== undefined && job;
+  });
+}
+
+function line(what: string, ours: number, bare: number): Measured {
+  return {
+    what,
+    ours,
+    unit: 'ms',
+    against: { what: 'the calls it must make', value: bare },
+    ratio: ours / bare,
+    goal: { atMost: 1.3 },
+  };
+}
