@@ -3,8 +3,14 @@ import type { Logger } from 'pino';
 import type { SqsClient } from '../clients/sqs.ts';
 import { describe } from '../errors.ts';
 
-/** What is finished within so many milliseconds is deleted in one call. */
+/** What is finished within so many milliseconds is deleted in one call, if that is not full before. */
 const GATHER_MS = 20;
+
+interface Deletion {
+  receipts: string[];
+  full: () => void;
+  done: Promise<void>;
+}
 
 /**
  * The messages of one queue that were received and are not settled. SQS hides a message only so long from others;
@@ -17,8 +23,8 @@ export class Hand {
   readonly #log: Logger;
   readonly #held = new Set<string>();
   readonly #heartbeat: NodeJS.Timeout;
-  #finished: string[] = [];
-  #deletion: Promise<void> | undefined;
+  /** The next, as long as there is room in it. */
+  #deletion: Deletion | undefined;
 
   /** @param visibilitySeconds how long the queue hides what it hands out */
   constructor(sqs: SqsClient, queueUrl: string, visibilitySeconds: number, log: Logger) {
@@ -46,9 +52,14 @@ export class Hand {
 
   /** Never fails: a message that could not be deleted comes again, and is a duplicate then. */
   delete(receipt: string): Promise<void> {
-    this.#finished.push(receipt);
-    this.#deletion ??= this.#deleteFinished();
-    return this.#deletion;
+    this.#deletion ??= this.#newDeletion();
+    const { receipts, full, done } = this.#deletion;
+    receipts.push(receipt);
+    if (receipts.length === this.#sqs.batch) {
+      this.#deletion = undefined;
+      full();
+    }
+    return done;
   }
 
   /** Gives back at once whatever is still held. */
@@ -58,15 +69,17 @@ export class Hand {
     this.#held.clear();
   }
 
-  async #deleteFinished(): Promise<void> {
-    await delay(GATHER_MS);
-    while (this.#finished.length > 0) {
-      await this.#attempt(
-        'delete',
-        this.#sqs.delete(this.#queueUrl, this.#finished.splice(0, this.#sqs.batch)),
-      );
-    }
-    this.#deletion = undefined;
+  #newDeletion(): Deletion {
+    const { promise, resolve: full } = Promise.withResolvers<void>();
+    const receipts: string[] = [];
+    const late = new AbortController();
+    const gathered = Promise.race([promise, delay(GATHER_MS, undefined, { signal: late.signal })]);
+    const done = gathered.then(() => {
+      late.abort();
+      if (this.#deletion?.receipts === receipts) this.#deletion = undefined;
+      return this.#attempt('delete', this.#sqs.delete(this.#queueUrl, receipts));
+    });
+    return { receipts, full, done };
   }
 
   #keepHidden(): Promise<void> {

@@ -35,7 +35,7 @@ export interface Poller {
 }
 
 /** Messages of one queue under way at once. */
-const IN_HAND = 40;
+const IN_HAND = 100;
 /** What SQS takes where nobody said anything else. */
 const DEFAULT_VISIBILITY_SECONDS = 30;
 /** Messages of one queue that are kept at most; nothing else reaches that number. */
