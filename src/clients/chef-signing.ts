@@ -98,11 +98,31 @@ export function parseKey(pem: string): KeyObject {
 /** RSA takes a fifth of a millisecond, which in 1.3 is a thread's of its own. */
 const signInThread = promisify<string, Buffer, KeyObject, Buffer>(sign);
 
+/** Of the last second that was signed, by their texts: within one, a node is read several times. */
+interface Recent {
+  second: string;
+  signatures: Map<string, Promise<Buffer>>;
+}
+
+const recent = new WeakMap<KeyObject, Recent>();
+
 async function signature(options: SigningOptions): Promise<Buffer> {
   const text = Buffer.from(canonicalRequest(options));
-  if (options.version === '1.3') return signInThread('sha256', text, options.key);
+  if (options.version === '1.3') return signOnce(options.key, timestamp(options.time), text);
   // Before 1.3 the text itself is encrypted with the private key, not a digest of it.
   return privateEncrypt({ key: options.key, padding: constants.RSA_PKCS1_PADDING }, text);
+}
+
+function signOnce(key: KeyObject, second: string, text: Buffer): Promise<Buffer> {
+  let known = recent.get(key);
+  if (known?.second !== second) {
+    known = { second, signatures: new Map() };
+    recent.set(key, known);
+  }
+  const name = text.toString();
+  const found = known.signatures.get(name) ?? signInThread('sha256', text, key);
+  known.signatures.set(name, found);
+  return found;
 }
 
 function digest(version: SigningVersion, text: string): string {

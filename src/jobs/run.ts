@@ -15,16 +15,19 @@ export class Waits extends Error {}
 export interface StepResult {
   state: 'done' | 'skipped' | 'failed';
   note?: string;
+  /** What it learnt that those after it, or the next attempt, need. */
+  facts?: Facts;
 }
 
 /** What a step may do besides its own calls. */
 export interface StepContext {
-  /** Right before each destructive call: @throws LostLock */
+  /** Right before each destructive call, with all steps before it recorded: @throws LostLock */
   stillLocked: () => Promise<void>;
   /** Makes the job one of this node. @throws Waits */
   claimNode: (node: string) => Promise<void>;
   /** The same for an instance. @throws Waits */
   claimInstance: (instanceId: string) => Promise<void>;
+  /** Keeps what must be known if this attempt ends in the middle of the step. @throws LostLock */
   remember: (facts: Facts) => Promise<void>;
   /** Lets another job begin: what is left of this one only waits. */
   letGo: () => void;
@@ -42,13 +45,20 @@ export interface RunDependencies {
   letGo: () => void;
 }
 
-/** Works the steps of the job's plan that are not done yet, each recorded when it is. */
+/**
+ * Works the steps of the job's plan that are not done yet. Each is recorded when it is done, while the next one begins
+ * already; what cannot be undone waits for the record.
+ */
 export async function runSteps(
   job: JobRecord,
   { steps, store, dispatcher, log, stillLocked, letGo }: RunDependencies,
 ) {
+  let recorded: Promise<unknown> = Promise.resolve();
   const context: StepContext = {
-    stillLocked,
+    async stillLocked() {
+      await recorded;
+      await stillLocked();
+    },
     letGo,
     async claimNode(node) {
       await goOn(store.claimNode(job, node), dispatcher);
@@ -64,15 +74,21 @@ export async function runSteps(
   };
   for (const name of plan(job)) {
     if (job.steps.some(step => step.name === name && step.state !== 'failed')) continue;
-    const result = await attempt(name, job, context, steps, store);
+    const { facts, ...result } = await attempt(name, job, context, steps, store);
     const record = { name, at: new Date().toISOString(), ...result };
-    if (!(await store.recordStep(job, record))) throw new LostLock();
+    const kept = store.recordStep(job, record, facts).then(isOurs => {
+      if (!isOurs) throw new LostLock();
+      log[result.state === 'failed' ? 'warn' : 'info'](
+        { step: name, node: job.node, ...result },
+        `step ${result.state}`,
+      );
+    });
+    recorded = Promise.all([recorded, kept]);
+    // Told where it is waited for; a step that fails meanwhile tells of itself.
+    recorded.catch(() => {});
     job.steps = [...job.steps.filter(step => step.name !== name), record];
-    log[result.state === 'failed' ? 'warn' : 'info'](
-      { step: name, node: job.node, ...result },
-      `step ${result.state}`,
-    );
   }
+  await recorded;
 }
 
 /** @throws Waits, LostLock */

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 
 const NAMES = [
   'accept',
+  'begin',
   'move',
   'claim',
   'note',

@@ -30,8 +30,6 @@ interface Change {
   approvedFor?: string[];
   /** A person decided that nothing shall be done; news of the same death does not change that. */
   discarded?: boolean;
-  /** Who has it from now on. */
-  worker?: string;
 }
 
 /** What became of a job that learnt what it is about. */
@@ -109,6 +107,22 @@ export class JobStore {
     return { jobs: jobs as JobRecord[], next: next || null };
   }
 
+  /**
+   * Begins the job of a token that BullMQ handed out.
+   * @param lock BullMQ's: its key below the prefix, and what this worker had put there
+   * @returns undefined where nothing is to be done for it; `lost` where another has the lock by now
+   */
+  async begin(
+    token: Token,
+    worker: string,
+    lock: { key: string; value: string },
+  ): Promise<JobRecord | 'lost' | undefined> {
+    const [id = '', run = ''] = token.split('.');
+    const reply = (await this.#run('begin', id, run, worker, lock.key, lock.value)) as string[] | 0 | null;
+    if (reply === 0) return 'lost';
+    return reply === null ? undefined : toRecord(id, hashOf(reply));
+  }
+
   /** Moves a job of this run and worker on; false where it is no longer with them or in none of the states. */
   async move(
     job: { id: string; run?: number; worker?: string },
@@ -123,7 +137,6 @@ export class JobStore {
       approvedBy: change.approvedBy,
       approvedFor: change.approvedFor && JSON.stringify(change.approvedFor),
       discarded: change.discarded ? '1' : undefined,
-      worker: change.worker,
     });
     const reply = (await this.#run('move', job.id, holder(job), from.join(','), to, ...patch)) as [
       number,
@@ -172,19 +185,24 @@ export class JobStore {
     return jobs.filter(earlier => earlier.seq < seq && earlier.facts.downtime).map(({ id }) => id);
   }
 
-  /** @returns false where another worker has the job by now */
-  recordStep(job: JobRecord, step: StepRecord): Promise<boolean> {
-    return this.#note(job, `step:${step.name}`, step);
+  /**
+   * @param facts what the step learnt
+   * @returns false where another worker has the job by now
+   */
+  recordStep(job: JobRecord, step: StepRecord, facts?: Facts): Promise<boolean> {
+    Object.assign(job.facts, facts);
+    return this.#note(job, { [`step:${step.name}`]: step, ...(facts && { facts: job.facts }) });
   }
 
   /** @returns false where another worker has the job by now */
   remember(job: JobRecord, facts: Facts): Promise<boolean> {
     Object.assign(job.facts, facts);
-    return this.#note(job, 'facts', job.facts);
+    return this.#note(job, { facts: job.facts });
   }
 
-  async #note(job: JobRecord, field: string, value: unknown): Promise<boolean> {
-    return (await this.#run('note', job.id, holder(job), field, JSON.stringify(value))) === 1;
+  async #note(job: JobRecord, values: Record<string, unknown>): Promise<boolean> {
+    const told = Object.entries(values).flatMap(([field, value]) => [field, JSON.stringify(value)]);
+    return (await this.#run('note', job.id, holder(job), ...told)) === 1;
   }
 
   /** In the same order; undefined for a record that is gone. */
@@ -197,6 +215,13 @@ export class JobStore {
       return toRecord(ids[at] ?? '', hash as Record<string, string>);
     });
   }
+}
+
+/** Of a script's field, value, … */
+function hashOf(reply: string[]): Record<string, string> {
+  const hash: Record<string, string> = {};
+  for (let at = 0; at < reply.length; at += 2) hash[reply[at] ?? ''] = reply[at + 1] ?? '';
+  return hash;
 }
 
 /** As the scripts know it. */

@@ -53,7 +53,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
 
   const hands = new Hands(options.concurrency);
 
-  async function take(bull: BullJob, lock: string | undefined): Promise<void> {
+  async function take(bull: BullJob, lock = ''): Promise<void> {
     const letGo = await hands.take();
     try {
       await work(bull, lock, letGo);
@@ -62,14 +62,16 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     }
   }
 
-  async function work(bull: BullJob, lock: string | undefined, letGo: () => void): Promise<void> {
-    const [id = '', run = ''] = (bull.id ?? '').split('.');
+  /** @throws LostLock; DelayedError */
+  async function work(bull: BullJob, lock: string, letGo: () => void): Promise<void> {
     const stillLocked = async () => {
-      if (lock !== undefined && (await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
+      if ((await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
     };
-    const job = await begin(id, Number(run), stillLocked);
+    const token = bull.id ?? '';
+    const job = await store.begin(token, randomUUID(), { key: `${QUEUE}:${token}:lock`, value: lock });
+    if (job === 'lost') throw new LostLock();
     if (!job) return;
-    const jobLog = log.child({ job: id, kind: job.kind, instanceId: job.instanceId });
+    const jobLog = log.child({ job: job.id, kind: job.kind, instanceId: job.instanceId });
     try {
       if (job.attempts > 1)
         await heartbeat(job).catch(error => jobLog.warn({ err: describe(error) }, 'no heartbeat'));
@@ -77,7 +79,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       while (left) {
         await runSteps(left, { steps, store, dispatcher, log: jobLog, stillLocked, letGo });
         // News that came meanwhile may have left something to do.
-        left = (await end(left, 'done')) ? undefined : await store.get(id);
+        left = (await end(left, 'done')) ? undefined : await store.get(job.id);
         if (left && (left.state !== 'running' || left.run !== job.run || left.worker !== job.worker))
           throw new LostLock();
       }
@@ -94,25 +96,6 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       await bull.moveToDelayed(Date.now() + delayMs, lock);
       throw new DelayedError();
     }
-  }
-
-  /** @throws LostLock */
-  async function begin(
-    id: string,
-    run: number,
-    stillLocked: () => Promise<void>,
-  ): Promise<JobRecord | undefined> {
-    const record = await store.get(id);
-    if (record?.run !== run) return undefined;
-    // Who was stopped on the way here must not take the record from the one who has the job by now.
-    await stillLocked();
-    const [attempts, worker] = [record.attempts + 1, randomUUID()];
-    const { moved } = await store.move({ id, run }, ['queued', 'running', 'retrying'], 'running', {
-      attempts,
-      worker,
-      error: null,
-    });
-    return moved ? { ...record, attempts, worker } : undefined;
   }
 
   /** @returns how long to wait before the next attempt, in milliseconds; undefined where there is none */

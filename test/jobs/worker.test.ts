@@ -72,13 +72,12 @@ test('a worker that was stopped between taking a job and beginning it leaves it 
   const { id, token } = await accept();
   const late = Promise.withResolvers<void>();
   const began: string[] = [];
-  /** Its first look at the job takes until the lock is lost. */
+  /** On its way to the job until the lock is lost. */
   class LateStore extends JobStore {
-    override async get(job: string) {
-      const record = await super.get(job);
+    override async begin(...args: Parameters<JobStore['begin']>) {
       began.push('late');
       await late.promise;
-      return record;
+      return super.begin(...args);
     }
   }
   work(noStep, { store: new LateStore(it.redis, it.run, it.prefix) });

@@ -1,7 +1,7 @@
 -- Keeps what a worker did or learnt, where the job is still with it.
--- ARGV: id, RUN:WORKER or RUN, field, value
+-- ARGV: id, RUN:WORKER or RUN, field, value, …
 -- Returns 1, or 0 where another worker has the job by now
 if not is_with(ARGV[1], ARGV[2]) then return 0 end
-redis.call('HSET', P .. 'job:' .. ARGV[1], ARGV[3], ARGV[4])
+redis.call('HSET', P .. 'job:' .. ARGV[1], unpack(ARGV, 3))
 changed(ARGV[1])
 return 1

@@ -4,7 +4,7 @@ import type { Step } from '../run.ts';
 
 /** Saves node and client as the Chef server has them; nothing is deleted before this is done. */
 export function archiveStep({ chef, archive }: { chef: ChefClient; archive: Archive }): Step {
-  return async (job, context) => {
+  return async job => {
     if (!job.node) return { state: 'skipped', note: 'no node' };
     const snapshot = await chef.snapshot(job.node);
     if (!snapshot.node && !snapshot.client)
@@ -17,7 +17,6 @@ export function archiveStep({ chef, archive }: { chef: ChefClient; archive: Arch
       requestedBy: job.requestedBy,
       chef: snapshot,
     });
-    await context.remember({ archive: id });
-    return { state: 'done', note: `archive ${id}` };
+    return { state: 'done', note: `archive ${id}`, facts: { archive: id } };
   };
 }

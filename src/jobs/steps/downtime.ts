@@ -32,13 +32,11 @@ export function downtimeStep({ nagios, required }: DowntimeDependencies): Step {
         const scheduled = await nagios.scheduleDowntime({ host, comment: downtimeComment(job.id), hostOnly });
         if (scheduled.outcome === 'unknown-host') continue;
         const { submittedAt, end } = scheduled;
-        await context.remember({
-          downtime: { host, submittedAt: submittedAt.toISOString(), end: end.toISOString() },
-        });
-        return { state: 'done', note: `asked for ${host}` };
+        const downtime = { host, submittedAt: submittedAt.toISOString(), end: end.toISOString() };
+        return { state: 'done', note: `asked for ${host}`, facts: { downtime } };
       }
-      await context.remember({ downtime: undefined });
-      return { state: 'skipped', note: `Nagios has no host ${hosts.join(' or ')}` };
+      const note = `Nagios has no host ${hosts.join(' or ')}`;
+      return { state: 'skipped', note, facts: { downtime: undefined } };
     });
   };
 }

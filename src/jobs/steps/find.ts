@@ -18,20 +18,15 @@ export function findStep(dependencies: FindDependencies): Step {
     const named = 'node' in job.event ? job.event.node : undefined;
     return named === undefined
       ? findByInstance(job, context, dependencies)
-      : findByName(named, job, context, dependencies);
+      : findByName(named, job, dependencies);
   };
 }
 
-async function findByName(
-  name: string,
-  job: JobRecord,
-  context: StepContext,
-  dependencies: FindDependencies,
-): Promise<StepResult> {
+async function findByName(name: string, job: JobRecord, dependencies: FindDependencies): Promise<StepResult> {
   const node = await dependencies.chef.getNode(name);
   if (node) {
     checkNode(job, node, dependencies);
-    return found(node, context, dependencies);
+    return found(node, dependencies);
   }
   // The event may know the node by another name; its instance must not be taken for dealt with then.
   const [other] = job.instanceId ? await nodesOf(job.instanceId, dependencies) : [];
@@ -41,8 +36,7 @@ async function findByName(
       `the event names node ${name}, which Chef does not have, but its instance ${job.instanceId} is Chef node ${other.name}; nothing was deleted`,
     );
   }
-  await context.remember({ inChef: false });
-  return { state: 'done', note: `Chef has no node ${name}` };
+  return { state: 'done', note: `Chef has no node ${name}`, facts: { inChef: false } };
 }
 
 async function findByInstance(
@@ -61,7 +55,7 @@ async function findByInstance(
   }
   if (node) {
     await context.claimNode(node.name);
-    return found(node, context, dependencies);
+    return found(node, dependencies);
   }
   const wait = INDEX_WAITS_MS[job.attempts - 1];
   if (wait !== undefined) {
@@ -69,8 +63,7 @@ async function findByInstance(
       retryAfterMs: wait,
     });
   }
-  await context.remember({ inChef: false });
-  return { state: 'done', note: `Chef has no node of instance ${instanceId}` };
+  return { state: 'done', note: `Chef has no node of instance ${instanceId}`, facts: { inChef: false } };
 }
 
 /** What search says is believed only after the node itself says so. */
@@ -85,11 +78,7 @@ async function nodesOf(
   ) as ChefNode[];
 }
 
-async function found(
-  node: ChefNode,
-  context: StepContext,
-  { attribute, instanceAttribute }: FindDependencies,
-): Promise<StepResult> {
+function found(node: ChefNode, { attribute, instanceAttribute }: FindDependencies): StepResult {
   const word = (path: string) => {
     const value = attribute(node, path);
     return typeof value === 'string' ? value : undefined;
@@ -97,11 +86,11 @@ async function found(
   const fqdn = word('fqdn');
   const instance = word(instanceAttribute);
   const region = word('ec2.region');
-  await context.remember({
+  const facts = {
     inChef: true,
     ...(fqdn && { fqdn }),
     ...(instance && { instance }),
     ...(region && { region }),
-  });
-  return { state: 'done', note: `Chef node ${node.name}` };
+  };
+  return { state: 'done', note: `Chef node ${node.name}`, facts };
 }

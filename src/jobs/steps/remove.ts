@@ -32,20 +32,23 @@ export function verifyStep(dependencies: RemoveDependencies): Step {
   return async (job, context) => {
     const name = job.node;
     if (!name) return { state: 'skipped', note: 'no node' };
-    for (let returns = 0; await dependencies.chef.getNode(name); returns++) {
+    const { chef, expectReturn } = dependencies;
+    const look = () => Promise.all([chef.getNode(name), chef.getClient(name)]);
+    let [node, client] = await look();
+    for (let returns = 0; node; returns++) {
       if (returns === RETURNS)
         throw new AppError('conflict', `Chef node ${name} keeps coming back; is its host alive?`);
       await remove('node', name, job, context, dependencies);
+      [node, client] = await look();
     }
-    if (await dependencies.chef.getClient(name)) {
+    if (client) {
       if (!isApproved(job, 'contradiction')) throw madeAgain(name);
       await remove('client', name, job, context, dependencies);
     }
-    if (job.instanceId !== null || job.facts.inChef) {
-      await context.remember({ goneAt: job.facts.goneAt ?? Date.now() });
-      await dependencies.expectReturn(job.id);
-    }
-    return { state: 'done', note: 'node and client are gone' };
+    const gone = { state: 'done', note: 'node and client are gone' } as const;
+    if (job.instanceId === null && !job.facts.inChef) return gone;
+    await expectReturn(job.id);
+    return { ...gone, facts: { goneAt: job.facts.goneAt ?? Date.now() } };
   };
 }
 
@@ -83,8 +86,7 @@ async function remove(
   } else if (what === 'node') {
     return 'absent';
   }
-  await stamp(job.id);
-  await context.stillLocked();
+  await Promise.all([stamp(job.id), context.stillLocked()]);
   const outcome = await (what === 'node' ? chef.deleteNode(name) : chef.deleteClient(name));
   await stamp(job.id);
   return outcome;

@@ -31,13 +31,14 @@ export function findLostStep(dependencies: LostDependencies): Step {
     }
     const lost = { node: !node, client: !client };
     if (node && client) {
-      await context.remember({ lost });
-      return { state: 'done', note: `node and client ${name} live in Chef: nothing is changed` };
+      const note = `node and client ${name} live in Chef: nothing is changed`;
+      return { state: 'done', note, facts: { lost } };
     }
     const choice = await chooseArchives({ node: name, instanceId, archive: wish(job).archive }, dependencies);
     if (!node && !choice.node && !isDescribed(job)) throw nothingToRestore(name);
-    await context.remember({ lost, from: { node: choice.node?.id, client: choice.client?.id } });
-    return { state: 'done', note: `Chef has no ${missing(lost)} ${name}; ${source(choice, lost)}` };
+    const from = { node: choice.node?.id, client: choice.client?.id };
+    const note = `Chef has no ${missing(lost)} ${name}; ${source(choice, lost)}`;
+    return { state: 'done', note, facts: { lost, from } };
   };
 }
 
