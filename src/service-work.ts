@@ -18,8 +18,6 @@ import type { Metrics } from './metrics.ts';
 import type { Base } from './service-base.ts';
 
 const CONCURRENCY = 64;
-/** Nagios shows a downtime up to ten seconds after it was asked for. */
-const WAITING = 448;
 /** A job of a worker that was killed goes on this much later, and half as much again at the most. */
 const LOCK_MS = 10_000;
 
@@ -92,7 +90,7 @@ export function startWork(base: Base): void {
     opened.close(),
   );
   const worker = startWorker(
-    { prefix: settings.REDIS_PREFIX, concurrency: CONCURRENCY, waiting: WAITING, lockMs: LOCK_MS },
+    { prefix: settings.REDIS_PREFIX, concurrency: CONCURRENCY, lockMs: LOCK_MS },
     {
       redis: redis.blocking,
       store,

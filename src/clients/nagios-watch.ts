@@ -12,110 +12,93 @@ export interface Awaited {
   end?: Date | undefined;
 }
 
-interface Waiter {
-  awaited: Awaited;
-  deadline: number;
-  /** What spoke against it last. */
-  last: string;
-  resolve: () => void;
-  reject: (error: AppError) => void;
+interface Listed {
+  list: DowntimeList;
+  /** By this host's clock, in milliseconds since 1970. */
+  at: number;
 }
 
-const POLL_MS = 1_000;
+/** Who looks within this time after another is shown the same. */
+const FRESH_MS = 1_000;
 /** A status written this long after the submission shows it: Nagios reads commands at once, but both clocks tell seconds. */
 const SURELY_READ_MS = 3_000;
 const END_TOLERANCE_MS = 5 * 60_000;
 
-/** Waits for many downtimes with one query a second, and only while someone waits. */
+/** Looks for many downtimes with one query a second at the most, and only while someone looks. */
 export class DowntimeWatch {
   readonly #list: () => Promise<DowntimeList>;
-  readonly #waiters = new Set<Waiter>();
-  #polling = false;
+  readonly #closing = new AbortController();
+  #last: { askedAt: number; listed: Promise<Listed> } | undefined;
 
   constructor(list: () => Promise<DowntimeList>) {
     this.#list = list;
   }
 
   /**
-   * @param timeoutMs how long to wait for a status that shows it or shows it missing
+   * @returns undefined where it stands; else why that cannot be told yet
    * @throws AppError `rejected` where Nagios took the command but made no such downtime of it
-   * @throws AppError `unavailable` where Nagios does not answer, or does not update its status
+   * @throws AppError `unavailable` where Nagios does not answer
    */
-  wait(awaited: Awaited, timeoutMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const last = 'it was not asked yet';
-      this.#waiters.add({ awaited, deadline: Date.now() + timeoutMs, last, resolve, reject });
-      if (!this.#polling) void this.#poll();
-    });
+  async look(awaited: Awaited): Promise<string | undefined> {
+    const { host, comment, submittedAt, end } = awaited;
+    const { list, at } = await this.#ask();
+    const ageMs = list.queryTime.getTime() - list.lastUpdate.getTime();
+    const sinceMs = at - ageMs - submittedAt.getTime();
+    const found = list.downtimes.find(
+      each => each.type === 'host' && each.host === host && each.comment === comment,
+    );
+    if (found && end && Math.abs(found.end.getTime() - end.getTime()) > END_TOLERANCE_MS) {
+      throw rejected(
+        awaited,
+        `the downtime it made ends at ${found.end.toISOString()}, not at ${end.toISOString()}`,
+      );
+    }
+    if (found) return undefined;
+    if (sinceMs >= SURELY_READ_MS) {
+      const missing = `${Math.floor(sinceMs / 1000)} s later no downtime with comment ${JSON.stringify(comment)} is listed`;
+      throw rejected(awaited, missing);
+    }
+    return `its status was last written ${Math.round(ageMs / 1000)} s ago: is its daemon running?`;
+  }
+
+  /**
+   * Looks again and again.
+   * @param timeoutMs how long to wait for a status that shows it or shows it missing
+   * @throws AppError as `look`; `unavailable` too where Nagios does not update its status
+   */
+  async wait(awaited: Awaited, timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const missing = await this.look(awaited).catch((error: unknown) => {
+        if (error instanceof AppError && error.code === 'unavailable') return describe(error);
+        throw error;
+      });
+      if (missing === undefined) return;
+      if (Date.now() >= deadline) throw unseen(awaited, missing);
+      const { signal } = this.#closing;
+      await delay(FRESH_MS, undefined, { signal }).catch(() => {
+        throw unseen(awaited, 'it is no longer waited for');
+      });
+    }
   }
 
   close(): void {
-    for (const waiter of this.#waiters) {
-      this.#settle(waiter, new AppError('unavailable', `${title(waiter.awaited)}: no longer waited for`));
+    this.#closing.abort();
+  }
+
+  #ask(): Promise<Listed> {
+    const now = Date.now();
+    if (this.#last === undefined || now - this.#last.askedAt >= FRESH_MS) {
+      const listed = this.#list().then(list => ({ list, at: Date.now() }));
+      this.#last = { askedAt: now, listed };
     }
-  }
-
-  async #poll(): Promise<void> {
-    this.#polling = true;
-    while (this.#waiters.size > 0) {
-      const asked = [...this.#waiters];
-      try {
-        const list = await this.#list();
-        const now = Date.now();
-        for (const waiter of asked) this.#look(waiter, list, now);
-      } catch (error) {
-        for (const waiter of asked) this.#fail(waiter, error);
-      }
-      if (this.#waiters.size > 0) await delay(POLL_MS);
-    }
-    this.#polling = false;
-  }
-
-  #look(waiter: Waiter, list: DowntimeList, now: number): void {
-    const { host, comment, submittedAt, end } = waiter.awaited;
-    const ageMs = list.queryTime.getTime() - list.lastUpdate.getTime();
-    const sinceMs = now - ageMs - submittedAt.getTime();
-    const found = list.downtimes.find(at => at.type === 'host' && at.host === host && at.comment === comment);
-    if (found && end && Math.abs(found.end.getTime() - end.getTime()) > END_TOLERANCE_MS) {
-      const wrong = `ends at ${found.end.toISOString()}, not at ${end.toISOString()}`;
-      this.#settle(waiter, rejected(waiter.awaited, `the downtime it made ${wrong}`));
-    } else if (found) {
-      this.#settle(waiter);
-    } else if (sinceMs >= SURELY_READ_MS) {
-      const missing = `${Math.floor(sinceMs / 1000)} s later no downtime with comment ${JSON.stringify(comment)} is listed`;
-      this.#settle(waiter, rejected(waiter.awaited, missing));
-    } else {
-      waiter.last = `its status was last written ${Math.round(ageMs / 1000)} s ago: is its daemon running?`;
-      this.#expire(waiter);
-    }
-  }
-
-  #fail(waiter: Waiter, error: unknown): void {
-    if (error instanceof AppError && error.code !== 'unavailable') {
-      this.#settle(waiter, error);
-    } else {
-      waiter.last = describe(error);
-      this.#expire(waiter);
-    }
-  }
-
-  #expire(waiter: Waiter): void {
-    if (Date.now() < waiter.deadline) return;
-    this.#settle(
-      waiter,
-      new AppError('unavailable', `${title(waiter.awaited)} could not be seen: ${waiter.last}`),
-    );
-  }
-
-  #settle(waiter: Waiter, error?: AppError): void {
-    if (!this.#waiters.delete(waiter)) return;
-    if (error) waiter.reject(error);
-    else waiter.resolve();
+    return this.#last.listed;
   }
 }
 
-function title({ host }: Awaited): string {
-  return `the Nagios downtime of ${host}`;
+/** A downtime of which nothing is known yet, and why. */
+function unseen({ host }: Pick<Awaited, 'host'>, why: string): AppError {
+  return new AppError('unavailable', `the Nagios downtime of ${host} could not be seen: ${why}`);
 }
 
 function rejected({ host }: Awaited, what: string): AppError {

@@ -119,13 +119,16 @@ export class NagiosClient {
    * @throws AppError `rejected` where a later status shows none, `unavailable` where none came within `timeoutMs`
    */
   async awaitDowntime(awaited: Awaited, { timeoutMs }: { timeoutMs: number }): Promise<void> {
-    try {
-      await this.#watch.wait({ ...awaited, comment: cleanComment(awaited.comment) }, timeoutMs);
-    } catch (error) {
-      // The next attempt looks at Nagios's clock again, and can say what to change.
-      if (error instanceof AppError && error.code === 'rejected') this.#commands.forgetForm();
-      throw error;
-    }
+    await this.#proved(awaited, cleaned => this.#watch.wait(cleaned, timeoutMs));
+  }
+
+  /**
+   * Looks once for what awaitDowntime waits for.
+   * @returns undefined where it stands; else why that cannot be told yet
+   * @throws AppError `rejected` where a later status shows none, `unavailable` where Nagios does not answer
+   */
+  lookForDowntime(awaited: Awaited): Promise<string | undefined> {
+    return this.#proved(awaited, cleaned => this.#watch.look(cleaned));
   }
 
   /**
@@ -176,6 +179,16 @@ export class NagiosClient {
     const json = await this.#json(this.#http, 'objectjson.cgi', { query: 'host', hostname: host });
     const result = isRecord(json['result']) ? json['result'] : {};
     return !/could not be found/i.test(String(result['message'] ?? ''));
+  }
+
+  async #proved<T>(awaited: Awaited, prove: (cleaned: Awaited) => Promise<T>): Promise<T> {
+    try {
+      return await prove({ ...awaited, comment: cleanComment(awaited.comment) });
+    } catch (error) {
+      // The next attempt looks at Nagios's clock again, and can say what to change.
+      if (error instanceof AppError && error.code === 'rejected') this.#commands.forgetForm();
+      throw error;
+    }
   }
 
   async #json(

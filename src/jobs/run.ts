@@ -19,6 +19,21 @@ export interface StepResult {
   facts?: Facts;
 }
 
+/** Thrown where what is left of a job has to wait, so that others may work meanwhile; no attempt is burnt by it. */
+export class Later extends Error {
+  readonly delayMs: number;
+
+  constructor(delayMs: number) {
+    super(`nothing to be done for ${delayMs} ms`);
+    this.delayMs = delayMs;
+  }
+}
+
+/** Whether a step that threw this did not fail: the job goes on elsewhere, or at another time. */
+export function isLeft(error: unknown): boolean {
+  return error instanceof LostLock || error instanceof Waits || error instanceof Later;
+}
+
 /** What a step may do besides its own calls. */
 export interface StepContext {
   /** Right before each destructive call, with all steps before it recorded: @throws LostLock */
@@ -29,8 +44,6 @@ export interface StepContext {
   claimInstance: (instanceId: string) => Promise<void>;
   /** Keeps what must be known if this attempt ends in the middle of the step. @throws LostLock */
   remember: (facts: Facts) => Promise<void>;
-  /** Lets another job begin: what is left of this one only waits. */
-  letGo: () => void;
 }
 
 export type Step = (job: JobRecord, context: StepContext) => Promise<StepResult>;
@@ -42,7 +55,6 @@ export interface RunDependencies {
   dispatcher: Dispatcher;
   log: Logger;
   stillLocked: () => Promise<void>;
-  letGo: () => void;
 }
 
 /**
@@ -51,7 +63,7 @@ export interface RunDependencies {
  */
 export async function runSteps(
   job: JobRecord,
-  { steps, store, dispatcher, log, stillLocked, letGo }: RunDependencies,
+  { steps, store, dispatcher, log, stillLocked }: RunDependencies,
 ) {
   let recorded: Promise<unknown> = Promise.resolve();
   const context: StepContext = {
@@ -59,7 +71,6 @@ export async function runSteps(
       await recorded;
       await stillLocked();
     },
-    letGo,
     async claimNode(node) {
       await goOn(store.claimNode(job, node), dispatcher);
       job.node = node;
@@ -109,7 +120,7 @@ async function attempt(
   try {
     return await steps[name](job, context);
   } catch (error) {
-    if (!(error instanceof LostLock || error instanceof Waits)) {
+    if (!isLeft(error)) {
       const at = new Date().toISOString();
       const kept = await store.recordStep(job, { name, state: 'failed', at, note: describe(error) });
       if (!kept) throw new LostLock();

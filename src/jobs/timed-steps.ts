@@ -1,4 +1,4 @@
-import { LostLock, type Step, type Steps, Waits } from './run.ts';
+import { isLeft, type Step, type Steps } from './run.ts';
 
 /** @param outcome as recorded; `left` where the job went on elsewhere or waits for its turn */
 export type ObserveStep = (
@@ -19,7 +19,7 @@ export function timedSteps(steps: Steps, observe: ObserveStep): Steps {
         tell(result.state);
         return result;
       } catch (error) {
-        tell(error instanceof LostLock || error instanceof Waits ? 'left' : 'failed');
+        tell(isLeft(error) ? 'left' : 'failed');
         throw error;
       }
     };

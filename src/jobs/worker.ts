@@ -6,19 +6,16 @@ import type { Logger } from 'pino';
 import { AppError, describe } from '../errors.ts';
 import type { JobState } from '../job.ts';
 import { type Dispatcher, QUEUE } from './dispatch.ts';
-import { Hands } from './hands.ts';
 import type { Outages } from './outage.ts';
 import type { JobError, JobRecord } from './record.ts';
 import { type Fate, fateOf } from './retry.ts';
-import { LostLock, runSteps, type Steps, Waits } from './run.ts';
+import { Later, LostLock, runSteps, type Steps, Waits } from './run.ts';
 import type { JobStore } from './store.ts';
 
 export interface WorkerOptions {
   prefix: string;
   /** Jobs that this process works on at once. */
   concurrency: number;
-  /** Jobs that it may have besides, which only wait for what others do. */
-  waiting: number;
   /** How long a job of a worker that died stays locked, in milliseconds. */
   lockMs: number;
 }
@@ -51,19 +48,8 @@ const OUTAGE_WAIT_MS = 1_000;
 export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): RunningWorker {
   const { store, dispatcher, log, steps, outages, heartbeat, onTrouble, onSettled } = dependencies;
 
-  const hands = new Hands(options.concurrency);
-
-  async function take(bull: BullJob, lock = ''): Promise<void> {
-    const letGo = await hands.take();
-    try {
-      await work(bull, lock, letGo);
-    } finally {
-      letGo();
-    }
-  }
-
   /** @throws LostLock; DelayedError */
-  async function work(bull: BullJob, lock: string, letGo: () => void): Promise<void> {
+  async function work(bull: BullJob, lock = ''): Promise<void> {
     const stillLocked = async () => {
       if ((await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
     };
@@ -77,7 +63,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
         await heartbeat(job).catch(error => jobLog.warn({ err: describe(error) }, 'no heartbeat'));
       let left: JobRecord | undefined = job;
       while (left) {
-        await runSteps(left, { steps, store, dispatcher, log: jobLog, stillLocked, letGo });
+        await runSteps(left, { steps, store, dispatcher, log: jobLog, stillLocked });
         // News that came meanwhile may have left something to do.
         left = (await end(left, 'done')) ? undefined : await store.get(job.id);
         if (left && (left.state !== 'running' || left.run !== job.run || left.worker !== job.worker))
@@ -91,11 +77,18 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
         // BullMQ must not take the job for done: should nobody else have it, it comes back.
         throw error;
       }
-      const delayMs = await fail(job, error, jobLog);
+      const delayMs = error instanceof Later ? await giveWay(job, error) : await fail(job, error, jobLog);
       if (delayMs === undefined) return;
       await bull.moveToDelayed(Date.now() + delayMs, lock);
       throw new DelayedError();
     }
+  }
+
+  /** @returns how long, in milliseconds @throws LostLock */
+  async function giveWay(job: JobRecord, { delayMs }: Later): Promise<number> {
+    const { moved } = await store.move(job, ['running'], 'running', { attempts: job.attempts - 1 });
+    if (!moved) throw new LostLock();
+    return delayMs;
   }
 
   /** @returns how long to wait before the next attempt, in milliseconds; undefined where there is none */
@@ -133,10 +126,10 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     return true;
   }
 
-  const worker = new Worker(QUEUE, take, {
+  const worker = new Worker(QUEUE, work, {
     connection: dependencies.redis,
     prefix: options.prefix,
-    concurrency: options.concurrency + options.waiting,
+    concurrency: options.concurrency,
     lockDuration: options.lockMs,
     stalledInterval: options.lockMs / 2,
     // A worker killed in the middle of a job is no fault of the job.
@@ -147,8 +140,6 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
   worker.on('error', error => log.debug({ err: describe(error) }, 'worker'));
   return {
     async close() {
-      // BullMQ keeps what has not begun for another worker.
-      hands.close();
       // Without Redis no job can end; another worker goes on with them.
       await worker.close(!(await answers(dependencies.redis)));
     },

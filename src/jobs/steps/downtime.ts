@@ -1,7 +1,7 @@
 import type { NagiosClient } from '../../clients/nagios.ts';
 import { AppError, describe } from '../../errors.ts';
 import type { AskedDowntime, JobRecord } from '../record.ts';
-import type { Step, StepResult } from '../run.ts';
+import { Later, type Step, type StepResult } from '../run.ts';
 
 export interface DowntimeDependencies {
   nagios: NagiosClient | undefined;
@@ -43,13 +43,16 @@ export function downtimeStep({ nagios, required }: DowntimeDependencies): Step {
 
 /** Sees that the downtime stands: Nagios takes commands that come to nothing. */
 export function confirmDowntimeStep({ nagios, required }: DowntimeDependencies): Step {
-  return async (job, context) => {
+  return async job => {
     const asked = job.facts.downtime;
     if (!nagios || !asked) return { state: 'skipped', note: 'none was asked for' };
-    context.letGo();
     return withoutNagios(required, job, async () => {
-      await confirm(nagios, job, asked);
-      return { state: 'done', note: `${asked.host} and its services are in downtime` };
+      const missing = await nagios.lookForDowntime(awaited(job, asked));
+      if (missing === undefined)
+        return { state: 'done', note: `${asked.host} and its services are in downtime` };
+      const waitedMs = Date.now() - Date.parse(asked.submittedAt);
+      if (waitedMs < PROOF_TIMEOUT_MS) throw new Later(nextLookMs(waitedMs));
+      throw new AppError('unavailable', `the Nagios downtime of ${asked.host} could not be seen: ${missing}`);
     });
   };
 }
@@ -57,7 +60,7 @@ export function confirmDowntimeStep({ nagios, required }: DowntimeDependencies):
 /** Whether Nagios has the downtime; only a status that it wrote after the command can tell that it has not. */
 async function stands(nagios: NagiosClient, job: JobRecord, asked: AskedDowntime): Promise<boolean> {
   try {
-    await confirm(nagios, job, asked);
+    await nagios.awaitDowntime(awaited(job, asked), { timeoutMs: PROOF_TIMEOUT_MS });
     return true;
   } catch (error) {
     if (error instanceof AppError && error.code === 'rejected') return false;
@@ -65,16 +68,18 @@ async function stands(nagios: NagiosClient, job: JobRecord, asked: AskedDowntime
   }
 }
 
-function confirm(
-  nagios: NagiosClient,
-  job: JobRecord,
-  { host, submittedAt, end }: AskedDowntime,
-): Promise<void> {
-  const awaited = { host, comment: downtimeComment(job.id), submittedAt: new Date(submittedAt) };
-  return nagios.awaitDowntime(
-    { ...awaited, ...(end && { end: new Date(end) }) },
-    { timeoutMs: PROOF_TIMEOUT_MS },
-  );
+/** Soon at first, for a Nagios that writes its status often, and then each time after as long again. */
+function nextLookMs(waitedMs: number): number {
+  return Math.min(Math.max(waitedMs, 1_000), 4_000);
+}
+
+function awaited(job: JobRecord, { host, submittedAt, end }: AskedDowntime) {
+  return {
+    host,
+    comment: downtimeComment(job.id),
+    submittedAt: new Date(submittedAt),
+    end: end === undefined ? undefined : new Date(end),
+  };
 }
 
 async function isListed(nagios: NagiosClient, job: JobRecord): Promise<boolean> {
