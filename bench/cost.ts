@@ -77,15 +77,19 @@ async function ready(url: string): Promise<void> {
 }
 
 async function hostClient(world: World): Promise<Measured[]> {
-  const { host, curl } = await hostAgainstCurl(world, HOST_RUNS);
+  const { host, publish, curls } = await hostAgainstCurl(world, HOST_RUNS);
+  const run = { what: `A host's whole run at power-off, median of ${HOST_RUNS}`, ours: host, unit: 'ms' };
   return [
     {
-      what: `A host's whole run at power-off, median of ${HOST_RUNS}`,
-      ours: host,
-      unit: 'ms',
-      against: { what: 'curl alone, the same signed publish', value: curl },
-      ratio: host / curl,
+      ...run,
+      against: { what: 'curl alone, the same signed publish', value: publish },
+      ratio: host / publish,
       goal: { atMost: 1.5 },
+    },
+    {
+      ...run,
+      against: { what: 'the curls it needs, one after another: token, credentials, publish', value: curls },
+      ratio: host / curls,
     },
     { what: "A host's whole run, less than a second", ours: host / 1000, unit: 's', goal: { atMost: 1 } },
   ];

@@ -60,6 +60,7 @@ export function makeHost({ key, node, settings = {}, env = {} }: HostOptions): H
       run([...args, '-c', conf], {
         PATH: `${directory}:/usr/sbin:/usr/bin:/sbin:/bin`,
         HOME: directory,
+        RUNTIME_DIRECTORY: join(directory, 'run'),
         ...env,
         ...more,
       }),
