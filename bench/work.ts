@@ -12,8 +12,8 @@ const AT_ONCE = 64;
 const LATENCY_MS = 20;
 const ROUNDS = 2;
 /** Of one round. */
-const DEATHS = { chef: 500, nagios: 150, standIn: 400 };
-const WARM_UP = 64;
+const DEATHS = { chef: 700, nagios: 200, standIn: 1_500 };
+const WARM_UP = 200;
 /** Slow as it is, few deaths tell its rate. */
 const PREDECESSOR = { deaths: 30, warmUp: 5 };
 

@@ -65,8 +65,7 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
       const { status } = await remove('nodes', node);
       goneMs.push(performance.now() - started);
       if (status !== 200) throw new Error(`DELETE of node ${node} answered ${status}`);
-      await get('nodes', node);
-      await get('clients', node);
+      await Promise.all([get('nodes', node), get('clients', node)]);
     };
 
     let working = true;
