@@ -17,7 +17,7 @@ export interface ChefOptions {
   signing?: SigningVersion;
   /** Limit of one attempt in milliseconds; 10,000 unless told. */
   timeoutMs?: number;
-  /** Connections kept open to the server; 64 unless told. */
+  /** Connections kept open to the server; 128 unless told. */
   connections?: number;
   /** The clock that signatures carry. */
   now?: () => Date;
@@ -63,7 +63,7 @@ export class ChefConnection {
       ...limits,
       timeoutMs,
       attempts: 3,
-      connections: options.connections ?? 64,
+      connections: options.connections ?? 128,
     });
     const probeMs = Math.min(timeoutMs, PROBE_TIMEOUT_MS);
     this.#probing = new HttpClient({ ...limits, timeoutMs: probeMs, attempts: 1, connections: 1 });
