@@ -19,7 +19,7 @@ export interface Fleet {
   stop: () => Promise<void>;
 }
 
-const LOOK_EVERY_MS = 100;
+const LOOK_EVERY_MS = 500;
 const PAGE = 500;
 const LONGEST_MS = 120_000;
 
