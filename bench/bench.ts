@@ -34,18 +34,25 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 
+const LIMIT_SECONDS = 480;
+
 const begun = Date.now();
 const seconds = () => Math.round((Date.now() - begun) / 1000);
+setTimeout(() => {
+  console.error(`not done after ${LIMIT_SECONDS} s`);
+  process.exit(1);
+}, LIMIT_SECONDS * 1000).unref();
+
 const done: { title: string; measured: Measured[] }[] = [];
 for (const [name, { title, measure }] of Object.entries(SECTIONS)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue;
   console.error(`${seconds()} s  ${title}`);
-  done.push({ title, measured: await measure(line => console.error(`       ${line}`)) });
+  done.push({ title, measured: await measure(line => console.error(`${seconds()} s    ${line}`)) });
 }
 
-const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}`;
-const result = table(done);
-console.log(`\n${result}\n\n${machine}; ${seconds()} s`);
+const machine = `${cpus().length} cores, Node ${process.versions.node}`;
+const result = `${table(done)}\n\nMeasured on ${machine}, in ${seconds()} s.`;
+console.log(`\n${result}`);
 if (values.write) {
   const readme = readFileSync(file('README.md'), 'utf8');
   const marked = /(?<=<!-- benchmark -->\n).*?(?=<!-- \/benchmark -->)/s;

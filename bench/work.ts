@@ -10,9 +10,10 @@ import { startPredecessor } from './parts/predecessor.ts';
 /** Jobs under way at once in one worker. */
 const AT_ONCE = 64;
 const LATENCY_MS = 20;
-const ROUNDS = 2;
 /** Of one round. */
-const DEATHS = { chef: 700, nagios: 200, standIn: 1_500 };
+const DEATHS = { chef: 1_000, nagios: 300, standIn: 1_000 };
+/** Where downtimes are proved, a round ends with a wait for Nagios's next status. */
+const ROUNDS = { withNagios: 1, without: 2 };
 const WARM_UP = 200;
 /** Slow as it is, few deaths tell its rate. */
 const PREDECESSOR = { deaths: 30, warmUp: 5 };
@@ -34,7 +35,7 @@ async function onRealServers(nagios: boolean, tell: (line: string) => void): Pro
     const loop = keep(await startBareLoop(ground.target));
     const bare = { clear: (batch: Death[]) => loop.clear(batch, AT_ONCE), deaths, warmUp: WARM_UP };
     const { ours, predecessor } = await rivals(ground, deaths, keep);
-    return contest(ground, { ours, bare, predecessor }, ROUNDS);
+    return contest(ground, { ours, bare, predecessor }, nagios ? ROUNDS.withNagios : ROUNDS.without);
   });
   // A call or two may have met a connection that the server just closed.
   if (Math.abs(ours.chefCalls - bare.chefCalls) > 0.05) {
@@ -79,7 +80,8 @@ function cgiLines({ cgiCalls, proofSeconds }: Result): Measured[] {
 async function onStandIns(nagios: boolean, tell: (line: string) => void): Promise<Measured[]> {
   const { ours, predecessor } = await keeping(async keep => {
     const ground = keep(await standInGround({ latencyMs: LATENCY_MS, nagios }));
-    return contest(ground, await rivals(ground, DEATHS.standIn, keep), ROUNDS);
+    const rounds = nagios ? ROUNDS.withNagios : ROUNDS.without;
+    return contest(ground, await rivals(ground, DEATHS.standIn, keep), rounds);
   });
   const where = `Stand-ins with ${LATENCY_MS} ms of latency, ${nagios ? 'Chef server and Nagios' : 'Chef server'}`;
   tell(`${where}: ${rates({ ours, predecessor })}`);
