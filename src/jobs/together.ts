@@ -17,7 +17,6 @@ export function together<Item, Reply>(
   let underWay = false;
 
   async function goOn(): Promise<void> {
-    underWay = true;
     while (waiting.length > 0) {
       const batch = waiting.splice(0, atOnce);
       try {
@@ -39,7 +38,11 @@ export function together<Item, Reply>(
   return item => {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     waiting.push({ item, resolve, reject });
-    if (!underWay) void goOn();
+    if (!underWay) {
+      underWay = true;
+      // Those that come in the same turn of the event loop go together from the first.
+      setImmediate(() => void goOn());
+    }
     return promise;
   };
 }
