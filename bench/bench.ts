@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { setup } from '../test/parts/clean.ts';
 import { cost } from './cost.ts';
 import { door } from './door.ts';
 import { growth } from './growth.ts';
@@ -33,6 +34,8 @@ if (unknown !== undefined) {
   console.error(`no section ${unknown}; there are ${Object.keys(SECTIONS).join(', ')}`);
   process.exit(2);
 }
+
+setup();
 
 const LIMIT_SECONDS = 480;
 

@@ -5,6 +5,7 @@ import { GetQueueUrlCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { ChefClient } from '../src/clients/chef.ts';
 import { apiClient } from '../test/parts/api-client.ts';
 import { type RegisteredNode, registerNode } from '../test/parts/chef-server.ts';
+import { setup } from '../test/parts/clean.ts';
 import { freePort, freshDirectory, until } from '../test/parts/process.ts';
 import { type ServiceProcess, startServiceProcess, TOKEN } from '../test/parts/service.ts';
 import { subscriptionsOf } from '../test/parts/sns-subscriptions.ts';
@@ -19,6 +20,7 @@ const NODES = [...PUSHED, ...QUEUED, ...LIVING];
 const idOf = (name: string) => instanceId(NODES.indexOf(name) + 1);
 
 const once = process.argv.includes('--once');
+setup();
 let failures = 0;
 
 function check(what: string, came: boolean): void {

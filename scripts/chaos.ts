@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { runChaos } from '../test/chaos/chaos.ts';
+import { setup } from '../test/parts/clean.ts';
 
 /** Usage: npm run chaos -- [--seed N] [--deaths N] [--seconds N]. Exits 1 where something was lost. */
 const { values } = parseArgs({
@@ -9,6 +10,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '75' },
   },
 });
+setup();
 const seed = Number(values.seed);
 const began = Date.now();
 const tell = (what: string) =>
