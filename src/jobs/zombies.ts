@@ -24,7 +24,7 @@ export interface ZombieDependencies {
 const SET = 'zombies';
 /** When to look again after a deletion: a chef-client run takes minutes, and one starts every half an hour. */
 const DELAYS_MS = [5 * 60_000, 30 * 60_000];
-const TICK_MS = 1_000;
+const TICK_MS = 5_000;
 /** A look that was begun and not finished is begun again this much later. */
 const LEASE_MS = 60_000;
 const AT_ONCE = 50;
