@@ -98,7 +98,7 @@ function explainRefusal({ status, type, message, errors }: Refusal): ReturnType<
 
 function isRedisAway(error: unknown): boolean {
   const text = describe(error);
-  return /Command timed out|MaxRetriesPerRequest|max retries per request|Connection is closed|ECONNREFUSED|ECONNRESET|LOADING|READONLY|MISCONF|OOM command|NOREPLICAS|CLUSTERDOWN|Cluster redirections|Cluster isn't ready|startup nodes|sentinels are unreachable|writeable/i.test(
+  return /Command timed out|MaxRetriesPerRequest|max retries per request|Connection is closed|ECONNREFUSED|ECONNRESET|LOADING|READONLY|MISCONF|OOM command|NOREPLICAS|CLUSTERDOWN|Cluster redirections|Cluster isn't ready|startup nodes|sentinels are unreachable|writeable|WRONGPASS|NOAUTH|NOPERM/i.test(
     text,
   );
 }

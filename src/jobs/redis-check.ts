@@ -2,12 +2,14 @@ import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { AppError } from '../errors.ts';
+import { whyAway } from './redis-away.ts';
 
 /** Whether Redis keeps what it is given. Events are acknowledged once Redis has them. */
 export interface RedisCheck {
   /**
    * Asks Redis, by a write too.
-   * @throws AppError `rejected` for a setting that would lose jobs; the connection's own error where nothing is written
+   * @throws AppError `rejected` for a setting that would lose jobs; why there is no connection, at once where that is
+   * known; the connection's own error where nothing is written
    */
   now: () => Promise<void>;
   /**
@@ -47,6 +49,8 @@ export function redisCheck(redis: Redis, { prefix, replicas, log }: RedisCheckOp
   let badUntil = 0;
   let warned = false;
   let told = false;
+  let away: Error | undefined;
+  const unconnected = () => (redis.status === 'ready' ? undefined : away);
 
   async function settings(): Promise<void> {
     const [, info] = await together(redis.pipeline().exists(probe).info());
@@ -80,13 +84,25 @@ export function redisCheck(redis: Redis, { prefix, replicas, log }: RedisCheckOp
   redis.on('close', () => {
     answer = undefined;
   });
+  redis.on('error', (error: Error) => {
+    away = whyAway(error);
+  });
+  redis.on('ready', () => {
+    away = undefined;
+  });
 
   return {
     async now() {
+      const known = unconnected();
+      if (known) throw known;
       if (redis.isCluster && redis.status !== 'ready')
         await once(redis, 'ready', { signal: AbortSignal.timeout(CLUSTER_TIMEOUT_MS) }).catch(() => {});
-      await ask();
-      await redis.set(probe, '1', 'PX', 1_000);
+      try {
+        await ask();
+        await redis.set(probe, '1', 'PX', 1_000);
+      } catch (error) {
+        throw error instanceof AppError ? error : (unconnected() ?? error);
+      }
     },
     async last() {
       const stale = answer === undefined || (badUntil !== 0 && Date.now() > badUntil);

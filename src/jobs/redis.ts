@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import type { RedisTarget } from '../redis-url.ts';
+import { whyAway } from './redis-away.ts';
 import { type RedisCheck, redisCheck } from './redis-check.ts';
 
 /** Below the five seconds within which a sender must hear that Redis does not answer. */
@@ -77,19 +78,31 @@ function connect(target: RedisTarget, connectionName: string, temper: Temper): R
         db: target.db,
         retryStrategy,
         sentinelRetryStrategy: retryStrategy,
+        // One that hangs is passed over.
+        sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
         enableTLSForSentinelMode: target.tls,
         ...(target.tls && { sentinelTLS: {} }),
         ...(target.sentinelPassword !== undefined && { sentinelPassword: target.sentinelPassword }),
       });
     case 'cluster': {
-      const cluster = new Cluster(target.nodes, {
+      // What waits for a cluster has no time limit there.
+      const patient = options.maxRetriesPerRequest === null;
+      const cluster = new (patient ? Cluster : PromptCluster)(target.nodes, {
         redisOptions: options,
         clusterRetryStrategy: retryStrategy,
-        // What waits for a cluster has no time limit there.
-        enableOfflineQueue: options.maxRetriesPerRequest === null,
+        enableOfflineQueue: patient,
+        // A certificate is for the name, not for the address behind it.
+        dnsLookup: (name, callback) => callback(null, name),
       });
       return cluster as unknown as Redis;
     }
+  }
+}
+
+/** Refuses pipelines, too, at once while it knows no nodes; to ask for them takes a second for each that hangs. */
+class PromptCluster extends Cluster {
+  override delayUntilReady(callback: Parameters<Cluster['delayUntilReady']>[0]): void {
+    callback(new Error("Cluster isn't ready"));
   }
 }
 
@@ -98,7 +111,10 @@ function logState(connection: Redis, log: Logger): void {
   let away = false;
   connection.on('error', (error: Error) => {
     if (!away)
-      log.error({ err: error.message }, 'Redis cannot be reached: events are refused until it is back');
+      log.error(
+        { err: whyAway(error).message },
+        'Redis cannot be reached: events are refused until it is back',
+      );
     away = true;
   });
   connection.on('ready', () => {

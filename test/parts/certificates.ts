@@ -17,12 +17,14 @@ export interface CertificateOptions {
   notBefore?: Date;
   /** A year after `notBefore` unless told: an earlier day than today makes an expired one. */
   notAfter?: Date;
+  /** Whether it is for 127.0.0.1 as well; yes unless told. */
+  address?: boolean;
 }
 
 export interface CertificateAuthority extends Certificate {
   /** The authority's certificate as a PEM file, for NODE_EXTRA_CA_CERTS of a service started as its own process. */
   readonly file: string;
-  /** A certificate for localhost and 127.0.0.1 with an RSA key, whatever its CN. */
+  /** A certificate for localhost, and 127.0.0.1 unless told, with an RSA key, whatever its CN. */
   issue(options?: CertificateOptions): Promise<Certificate>;
   /** Makes this process trust the authority, as NODE_EXTRA_CA_CERTS would have at its start; undone by what it gives back. */
   trust(): () => void;
@@ -51,7 +53,7 @@ export function makeSelfSigned(options: CertificateOptions = {}): Promise<Certif
 }
 
 async function make(
-  { commonName = 'localhost', notBefore, notAfter }: CertificateOptions,
+  { commonName = 'localhost', notBefore, notAfter, address = true }: CertificateOptions,
   { authority = false, signedBy }: { authority?: boolean; signedBy?: Certificate },
 ): Promise<Certificate> {
   const made = await generate([{ name: 'commonName', value: commonName }], {
@@ -70,7 +72,7 @@ async function make(
             name: 'subjectAltName',
             altNames: [
               { type: 2, value: 'localhost' },
-              { type: 7, ip: '127.0.0.1' },
+              ...(address ? [{ type: 7, ip: '127.0.0.1' } as const] : []),
             ],
           },
         ],

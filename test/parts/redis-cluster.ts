@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { libraries, unpacked, until } from './process.ts';
 import { type RedisServer, startRedis } from './redis.ts';
+import { type RedisSecurity, serviceUser } from './redis-security.ts';
 
 export interface RedisCluster {
   /** `redis+cluster://…` of all nodes. */
@@ -13,10 +14,20 @@ export interface RedisCluster {
   stop: () => Promise<void>;
 }
 
+export interface RedisClusterOptions {
+  replicas?: number;
+  secured?: RedisSecurity;
+}
+
 /** Three masters, each with as many replicas, that fail over within about two seconds. */
-export async function startRedisCluster({ replicas = 0 } = {}): Promise<RedisCluster> {
+export async function startRedisCluster({
+  replicas = 0,
+  secured,
+}: RedisClusterOptions = {}): Promise<RedisCluster> {
   const servers = await Promise.all(
-    Array.from({ length: 3 * (1 + replicas) }, () => startRedis({ cluster: true })),
+    Array.from({ length: 3 * (1 + replicas) }, () =>
+      startRedis({ cluster: true, ...(secured && { secured }) }),
+    ),
   );
   const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
   const create = [
@@ -26,10 +37,13 @@ export async function startRedisCluster({ replicas = 0 } = {}): Promise<RedisClu
     '--cluster-replicas',
     String(replicas),
     '--cluster-yes',
+    ...(secured ? ['--tls', '--cacert', secured.caFile] : []),
   ];
-  await promisify(execFile)(unpacked('usr/bin/redis-cli'), create, { env: { LD_LIBRARY_PATH: libraries } });
+  const env = { LD_LIBRARY_PATH: libraries, ...(secured && { REDISCLI_AUTH: secured.serverPassword }) };
+  await promisify(execFile)(unpacked('usr/bin/redis-cli'), create, { env });
   const ask = async <T>({ port }: RedisServer, question: (client: Redis) => Promise<T>) => {
-    const client = new Redis(port, '127.0.0.1', { connectTimeout: 500, retryStrategy: () => null });
+    const options = { connectTimeout: 500, retryStrategy: () => null, ...secured?.client };
+    const client = new Redis(port, 'localhost', options);
     client.on('error', () => {});
     return question(client).finally(() => client.disconnect());
   };
@@ -44,7 +58,9 @@ export async function startRedisCluster({ replicas = 0 } = {}): Promise<RedisClu
     return states.every(state => state.includes('cluster_state:ok')) && linked === 3 * replicas;
   });
   return {
-    url: `redis+cluster://${addresses}`,
+    url: secured
+      ? `rediss+cluster://${serviceUser(secured)}${servers.map(({ port }) => `localhost:${port}`)}`
+      : `redis+cluster://${addresses}`,
     servers,
     async masterOf(key) {
       for (const server of servers) {
@@ -54,8 +70,7 @@ export async function startRedisCluster({ replicas = 0 } = {}): Promise<RedisClu
             (error: Error) => error.message,
           ),
         );
-        const port =
-          moved === undefined ? String(server.port) : /^MOVED \d+ 127\.0\.0\.1:(\d+)/.exec(moved)?.[1];
+        const port = moved === undefined ? String(server.port) : /^MOVED \d+ [\w.]+:(\d+)/.exec(moved)?.[1];
         const master = servers.find(each => String(each.port) === port);
         if (master) return master;
       }

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { freePort, freshDirectory, type Running, start, unpacked } from './process.ts';
+import { type RedisSecurity, serviceUser } from './redis-security.ts';
 
 export interface RedisOptions {
   port?: number;
@@ -14,6 +15,7 @@ export interface RedisOptions {
   replicaOf?: number;
   /** Whether it can become a node of a cluster. */
   cluster?: boolean;
+  secured?: RedisSecurity;
   /** Further arguments. */
   args?: string[];
 }
@@ -33,24 +35,31 @@ export interface RedisServer {
   resume(): void;
 }
 
-async function clusterArguments(): Promise<string[]> {
+async function clusterArguments(secured: RedisSecurity | undefined): Promise<string[]> {
   const bus = String(await freePort());
-  return ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000', '--cluster-port', bus];
+  // Certificates name hosts, so nodes tell each other's name.
+  const named = ['--cluster-announce-hostname', 'localhost', '--cluster-preferred-endpoint-type', 'hostname'];
+  return [
+    ...(secured ? ['--tls-cluster', 'yes', ...named] : []),
+    ...['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000', '--cluster-port', bus],
+  ];
 }
 
 /** A real redis-server on 127.0.0.1. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const port = options.port ?? (await freePort());
   const dir = options.dir ?? freshDirectory('redis');
-  const { password } = options;
+  const { password, secured } = options;
+  const settings = secured ? [...secured.tls(port), ...secured.users] : [['port', String(port)]];
   const args = [
-    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''],
+    ...settings.flatMap(([name, ...values]) => [`--${name}`, ...values]),
+    ...['--bind', '127.0.0.1', '--dir', dir, '--save', ''],
     ...['--appendonly', options.appendonly ?? 'yes'],
     ...['--maxmemory-policy', options.maxmemoryPolicy ?? 'noeviction'],
     ...(password === undefined ? [] : ['--requirepass', password]),
     ...['--repl-diskless-sync-delay', '0'],
     ...(options.replicaOf === undefined ? [] : ['--replicaof', `127.0.0.1 ${options.replicaOf}`]),
-    ...(options.cluster ? await clusterArguments() : []),
+    ...(options.cluster ? await clusterArguments(secured) : []),
     ...(options.args ?? []),
   ];
   const launch = () =>
@@ -64,7 +73,9 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     await ended;
   };
   return {
-    url: `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
+    url: secured
+      ? `rediss://${serviceUser(secured)}127.0.0.1:${port}`
+      : `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
     port,
     dir,
     get child() {
