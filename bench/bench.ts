@@ -42,7 +42,8 @@ const LIMIT_SECONDS = 480;
 const begun = Date.now();
 const seconds = () => Math.round((Date.now() - begun) / 1000);
 setTimeout(() => {
-  console.error(`not done after ${LIMIT_SECONDS} s`);
+  console.log(`\n${table(done)}`);
+  console.error(`not done after ${LIMIT_SECONDS} s: what is missing takes longer here`);
   process.exit(1);
 }, LIMIT_SECONDS * 1000).unref();
 

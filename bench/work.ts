@@ -11,10 +11,10 @@ import { startPredecessor } from './parts/predecessor.ts';
 const AT_ONCE = 64;
 const LATENCY_MS = 20;
 /** Of one round. */
-const DEATHS = { chef: 1_000, nagios: 300, standIn: 1_000 };
+const DEATHS = { chef: 1_000, nagios: 150, standIn: 1_000 };
 /** Where downtimes are proved, a round ends with a wait for Nagios's next status. */
 const ROUNDS = { withNagios: 1, without: 2 };
-const WARM_UP = 200;
+const WARM_UP = { withNagios: 64, without: 200 };
 /** Slow as it is, few deaths tell its rate. */
 const PREDECESSOR = { deaths: 30, warmUp: 5 };
 
@@ -33,8 +33,9 @@ async function onRealServers(nagios: boolean, tell: (line: string) => void): Pro
   const { ours, bare, predecessor } = await keeping(async keep => {
     const ground = keep(await realGround({ nagios }));
     const loop = keep(await startBareLoop(ground.target));
-    const bare = { clear: (batch: Death[]) => loop.clear(batch, AT_ONCE), deaths, warmUp: WARM_UP };
-    const { ours, predecessor } = await rivals(ground, deaths, keep);
+    const warmUp = nagios ? WARM_UP.withNagios : WARM_UP.without;
+    const bare = { clear: (batch: Death[]) => loop.clear(batch, AT_ONCE), deaths, warmUp };
+    const { ours, predecessor } = await rivals(ground, { deaths, warmUp }, keep);
     return contest(ground, { ours, bare, predecessor }, nagios ? ROUNDS.withNagios : ROUNDS.without);
   });
   // A call or two may have met a connection that the server just closed.
@@ -81,7 +82,8 @@ async function onStandIns(nagios: boolean, tell: (line: string) => void): Promis
   const { ours, predecessor } = await keeping(async keep => {
     const ground = keep(await standInGround({ latencyMs: LATENCY_MS, nagios }));
     const rounds = nagios ? ROUNDS.withNagios : ROUNDS.without;
-    return contest(ground, await rivals(ground, DEATHS.standIn, keep), rounds);
+    const load = { deaths: DEATHS.standIn, warmUp: nagios ? WARM_UP.withNagios : WARM_UP.without };
+    return contest(ground, await rivals(ground, load, keep), rounds);
   });
   const where = `Stand-ins with ${LATENCY_MS} ms of latency, ${nagios ? 'Chef server and Nagios' : 'Chef server'}`;
   tell(`${where}: ${rates({ ours, predecessor })}`);
@@ -99,13 +101,13 @@ async function onStandIns(nagios: boolean, tell: (line: string) => void): Promis
 
 async function rivals(
   ground: Ground,
-  deaths: number,
+  load: Omit<Contestant, 'clear'>,
   keep: Keep,
 ): Promise<Record<'ours' | 'predecessor', Contestant>> {
   const fleet = keep(await startFleet(1, ground.env));
   const old = keep(await startPredecessor(ground.target));
   return {
-    ours: { clear: fleet.clear, deaths, warmUp: WARM_UP },
+    ours: { clear: fleet.clear, ...load },
     predecessor: { clear: batch => old.clear(batch, 1), ...PREDECESSOR },
   };
 }
