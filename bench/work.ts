@@ -11,7 +11,7 @@ import { startPredecessor } from './parts/predecessor.ts';
 const AT_ONCE = 64;
 const LATENCY_MS = 20;
 /** Of one round. */
-const DEATHS = { chef: 1_000, nagios: 150, standIn: 1_000 };
+const DEATHS = { chef: 1_000, nagios: 150, standIn: 2_000 };
 /** Where downtimes are proved, a round ends with a wait for Nagios's next status. */
 const ROUNDS = { withNagios: 1, without: 2 };
 const WARM_UP = { withNagios: 64, without: 200 };

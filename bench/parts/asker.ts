@@ -4,7 +4,7 @@ import { TOKEN } from '../../test/parts/service.ts';
 import { median } from '../statistics.ts';
 
 const WARM_UP = 40;
-const TIMES = 100;
+const TIMES = 60;
 
 /** Asks one service as the page, the command line and Prometheus do. */
 export interface Asker {
