@@ -107,21 +107,20 @@ interface Recent {
 const recent = new WeakMap<KeyObject, Recent>();
 
 async function signature(options: SigningOptions): Promise<Buffer> {
-  const text = Buffer.from(canonicalRequest(options));
+  const text = canonicalRequest(options);
   if (options.version === '1.3') return signOnce(options.key, timestamp(options.time), text);
   // Before 1.3 the text itself is encrypted with the private key, not a digest of it.
-  return privateEncrypt({ key: options.key, padding: constants.RSA_PKCS1_PADDING }, text);
+  return privateEncrypt({ key: options.key, padding: constants.RSA_PKCS1_PADDING }, Buffer.from(text));
 }
 
-function signOnce(key: KeyObject, second: string, text: Buffer): Promise<Buffer> {
+function signOnce(key: KeyObject, second: string, text: string): Promise<Buffer> {
   let known = recent.get(key);
   if (known?.second !== second) {
     known = { second, signatures: new Map() };
     recent.set(key, known);
   }
-  const name = text.toString();
-  const found = known.signatures.get(name) ?? signInThread('sha256', text, key);
-  known.signatures.set(name, found);
+  const found = known.signatures.get(text) ?? signInThread('sha256', Buffer.from(text), key);
+  known.signatures.set(text, found);
   return found;
 }
 
