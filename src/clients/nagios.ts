@@ -123,12 +123,11 @@ export class NagiosClient {
   }
 
   /**
-   * Looks once for what awaitDowntime waits for.
-   * @returns undefined where it stands; else why that cannot be told yet
+   * Whether Nagios lists already what awaitDowntime waits for.
    * @throws AppError `rejected` where a later status shows none, `unavailable` where Nagios does not answer
    */
-  lookForDowntime(awaited: Awaited): Promise<string | undefined> {
-    return this.#proved(awaited, cleaned => this.#watch.look(cleaned));
+  showsDowntime(awaited: Awaited): Promise<boolean> {
+    return this.#proved(awaited, async cleaned => (await this.#watch.look(cleaned)) === undefined);
   }
 
   /**
