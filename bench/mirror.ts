@@ -7,6 +7,7 @@ import { type RedisServer, startRedis } from '../test/parts/redis.ts';
 import { type SnsPublisher, startSnsPublisher } from '../test/parts/sns-publisher.ts';
 import type { Measured, Section } from './measured.ts';
 import { newDeaths } from './parts/deaths.ts';
+import { settingsOf } from './parts/doors.ts';
 import { signedNotices } from './parts/notices.ts';
 import { startMeasuredService } from './parts/service.ts';
 import { median } from './statistics.ts';
@@ -115,16 +116,10 @@ async function drain(
 async function startPoller(queueUrl: string, { aws, redis, chef, publisher }: Parts): ReturnType<Drainer> {
   return startMeasuredService({
     ...aws.env,
+    ...settingsOf({ redis, chef, publisher }),
     ROLES: 'poller',
     SQS_QUEUE_URLS: queueUrl,
-    REDIS_URL: redis.url,
     REDIS_PREFIX: PREFIX,
-    CHEF_SERVER_URL: chef.url,
-    CHEF_CLIENT_NAME: chef.adminName,
-    CHEF_CLIENT_KEY: chef.adminKey,
-    SNS_TOPIC_ARNS: publisher.topicArn,
-    SNS_CERT_HOSTS: publisher.certHost,
-    NODE_EXTRA_CA_CERTS: publisher.caFile,
   });
 }
 

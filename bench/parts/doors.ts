@@ -23,6 +23,19 @@ export interface DoorParts {
   publisher: SnsPublisher;
 }
 
+/** Where the service finds them. */
+export function settingsOf({ redis, chef, publisher }: DoorParts): NodeJS.ProcessEnv {
+  return {
+    REDIS_URL: redis.url,
+    CHEF_SERVER_URL: chef.url,
+    CHEF_CLIENT_NAME: chef.adminName,
+    CHEF_CLIENT_KEY: chef.adminKey,
+    SNS_TOPIC_ARNS: publisher.topicArn,
+    SNS_CERT_HOSTS: publisher.certHost,
+    NODE_EXTRA_CA_CERTS: publisher.caFile,
+  };
+}
+
 /** The service and the bare route, with the same certificate where it is HTTPS. */
 export async function openDoors(scheme: Scheme, parts: DoorParts): Promise<{ ours: Door; bare: Door }> {
   const tls = scheme === 'HTTPS' ? await tlsFiles(parts.publisher) : undefined;
@@ -53,14 +66,8 @@ async function openOurs({ redis, chef, publisher }: DoorParts, tls: TlsFiles | u
   const prefix = '{ours}';
   const service = await startMeasuredService({
     ROLES: 'api',
-    REDIS_URL: redis.url,
+    ...settingsOf({ redis, chef, publisher }),
     REDIS_PREFIX: prefix,
-    CHEF_SERVER_URL: chef.url,
-    CHEF_CLIENT_NAME: chef.adminName,
-    CHEF_CLIENT_KEY: chef.adminKey,
-    SNS_TOPIC_ARNS: publisher.topicArn,
-    SNS_CERT_HOSTS: publisher.certHost,
-    NODE_EXTRA_CA_CERTS: publisher.caFile,
     ...(tls && { TLS_CERT_FILE: tls.cert, TLS_KEY_FILE: tls.key }),
   });
   return {
