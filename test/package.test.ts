@@ -75,8 +75,8 @@ describe.skipIf(why)(`the packages${why ? ` (not tested: ${why})` : ''}`, () => 
   /** dpkg without systemd, as in a container: what only a running system does is left to its next start. */
   async function install(...files: string[]): Promise<void> {
     const inside = files.map((file, at) => {
-      copyFileSync(file, machine.path(`/root/${at}.deb`));
-      return `/root/${at}.deb`;
+      copyFileSync(file, machine.path(`/srv/${at}.deb`));
+      return `/srv/${at}.deb`;
     });
     await machine.run('dpkg', '--install', ...inside);
   }
@@ -250,10 +250,10 @@ describe.skipIf(why)(`the packages${why ? ` (not tested: ${why})` : ''}`, () => 
     await machine.run(
       'sh',
       '-c',
-      'cd /root && dpkg-deb -R 0.deb new && sed -i "s/^Version: .*/Version: 99/" new/DEBIAN/control',
+      'cd /srv && dpkg-deb -R 0.deb new && sed -i "s/^Version: .*/Version: 99/" new/DEBIAN/control',
     );
-    await machine.run('dpkg-deb', '-Znone', '--build', '/root/new', '/root/new.deb');
-    await machine.run('dpkg', '--install', '/root/new.deb');
+    await machine.run('dpkg-deb', '-Znone', '--build', '/srv/new', '/srv/new.deb');
+    await machine.run('dpkg', '--install', '/srv/new.deb');
     expect(await machine.run('dpkg', '--status', 'chef-deregistration-manager')).toContain('Version: 99\n');
     expect(readFileSync(machine.path(SETTINGS), 'utf8')).toBe(before);
     expect(statSync(machine.path(SETTINGS)).mode & 0o777).toBe(0o640);
