@@ -49,11 +49,11 @@ describe('an answer that is no answer to the question', () => {
     const exchange = { path: '/nodes/web-1', answer: answer === null ? 'null' : answer };
     for (const method of ['GET', 'DELETE', 'PUT']) willAnswer({ method, ...exchange });
     for (const call of [
-      fixture.chef.getNode('web-1'),
-      fixture.chef.deleteNode('web-1'),
-      fixture.chef.updateNode({ name: 'web-1' }),
+      () => fixture.chef.getNode('web-1'),
+      () => fixture.chef.deleteNode('web-1'),
+      () => fixture.chef.updateNode({ name: 'web-1' }),
     ]) {
-      await expect(call).rejects.toMatchObject({ code: 'rejected' });
+      await expect(call()).rejects.toMatchObject({ code: 'rejected' });
     }
   });
 
