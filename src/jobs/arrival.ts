@@ -22,6 +22,7 @@ export function arrivalOf(news: News, kind: JobKind): Arrival {
     identity: quarantine ? `message:${news.messageId}` : identityOf(news, kind),
     doubted: quarantine ? identityOf(news, kind) : undefined,
     publishedAt: news.publishedAt.getTime(),
+    receivedAt: new Date().toISOString(),
     state: (quarantine ? 'held' : 'queued') satisfies JobState,
     keys: [...(instanceId ? [`i:${instanceId}`] : []), ...(node ? [`n:${node}`] : [])],
     node,
@@ -32,7 +33,6 @@ export function arrivalOf(news: News, kind: JobKind): Arrival {
   const record = fields({
     source: news.source,
     event: JSON.stringify(event),
-    receivedAt: new Date().toISOString(),
     node,
     instanceId,
     lifecycle,

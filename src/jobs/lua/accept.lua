@@ -1,6 +1,6 @@
 -- Takes events in as jobs, or tells for each which job already has it.
--- ARGV, for each event: arrival (JSON: id, kind, identity, publishedAt, state, keys, node?, instanceId?, request?: { id, body }, lifecycle?,
--- doubted?: identity of the death it tells of), then how many fields and values follow, then field, value, … of the record
+-- ARGV, for each event: arrival (JSON: id, kind, identity, publishedAt, receivedAt, state, keys, node?, instanceId?, request?: { id, body },
+-- lifecycle?, doubted?: identity of the death it tells of), then how many fields and values follow, then field, value, … of the record
 -- Returns for each { job id, 'accepted' or 'duplicate', tokens… }, { '', 'mismatch' } for a request's id with another
 -- body, or an error of its own
 
@@ -33,7 +33,7 @@ local function accept(arrival, from, to)
     if not arrival.lifecycle or redis.call('HGET', record, 'lifecycle') == arrival.lifecycle then return end
     redis.call('HSET', record, 'lifecycle', arrival.lifecycle)
     redis.call('HDEL', record, 'step:complete-lifecycle')
-    if redis.call('HGET', record, 'state') == 'done' then reopen(job, tokens) end
+    if redis.call('HGET', record, 'state') == 'done' then reopen(job_of(job), tokens) end
   end
 
   -- News that is not believed adds nothing to a death that is known and not undone.
@@ -53,26 +53,29 @@ local function accept(arrival, from, to)
       if state ~= 'held' or claim == (arrival.node or '') then
         attach(current)
         if state ~= 'failed' or discarded then return answer(current, 'duplicate') end
-        reopen(current, tokens)
+        reopen(job_of(current), tokens)
         return answer(current, 'accepted')
       end
     end
   end
   -- The first write is one that a full Redis refuses; after another, it would let all of them pass.
   local seq = redis.call('INCR', P .. 'seq')
-  redis.call('DEL', known)
+  if current then redis.call('DEL', known) end
   redis.call('HSET', known, 'job', id)
   redis.call('EXPIRE', known, MEMORY_SECONDS)
 
-  redis.call('HSET', P .. 'job:' .. id, 'kind', arrival.kind, 'seq', seq, 'keys', cjson.encode(arrival.keys), 'attempts', 0, 'claim', arrival.node or '', 'publishedAt', arrival.publishedAt, unpack(ARGV, from, to))
-  set_state(id, arrival.state)
-  if arrival.node then index('node:' .. arrival.node, id) end
-  if arrival.instanceId then index('instance:' .. arrival.instanceId, id) end
+  local record, received = P .. 'job:' .. id, arrival.receivedAt
+  redis.call('HSET', record, 'kind', arrival.kind, 'seq', seq, 'keys', cjson.encode(arrival.keys), 'attempts', 0, 'claim', arrival.node or '',
+    'publishedAt', arrival.publishedAt, 'receivedAt', received, unpack(ARGV, from, to))
+  local job = { id = id, record = record, kind = arrival.kind, seq = seq, received = received, keys = arrival.keys }
+  set_state(job, arrival.state)
+  if arrival.node then redis.call('ZADD', P .. 'node:' .. arrival.node, seq, id) end
+  if arrival.instanceId then redis.call('ZADD', P .. 'instance:' .. arrival.instanceId, seq, id) end
 
   if open(arrival.state) then
-    undo_deaths(id)
-    join_lines(id, seq)
-    try(id, tokens)
+    undo_deaths(job)
+    join_lines(job, seq)
+    try(job, tokens)
   end
   return answer(id, 'accepted')
 end

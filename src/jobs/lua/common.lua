@@ -22,43 +22,45 @@ local function is_with(id, who)
   return (run == '' or run == current) and (worker == '' or worker == holder)
 end
 
-local function keys_of(id)
-  return cjson.decode(redis.call('HGET', P .. 'job:' .. id, 'keys'))
+-- A job as the functions below take it, read once for a script.
+local function job_of(id)
+  local kind, state, seq, received, keys =
+    unpack(redis.call('HMGET', P .. 'job:' .. id, 'kind', 'state', 'seq', 'receivedAt', 'keys'))
+  return { id = id, record = P .. 'job:' .. id, kind = kind, state = state, seq = seq, received = received, keys = keys and cjson.decode(keys) }
 end
 
 local HOUR_SECONDS = 8 * 86400
 
-local function count_in_hour(kind, received, from, to)
-  local hour = P .. 'hour:' .. string.sub(received or '', 1, 13)
-  if from and redis.call('EXISTS', hour) == 0 then return end
-  if from then redis.call('HINCRBY', hour, kind .. ':' .. from, -1) end
-  redis.call('HINCRBY', hour, kind .. ':' .. to, 1)
-  redis.call('EXPIRE', hour, HOUR_SECONDS)
+local function count_in_hour(job, to)
+  local hour = P .. 'hour:' .. string.sub(job.received or '', 1, 13)
+  if job.state and redis.call('EXISTS', hour) == 0 then return end
+  if job.state then redis.call('HINCRBY', hour, job.kind .. ':' .. job.state, -1) end
+  if redis.call('HINCRBY', hour, job.kind .. ':' .. to, 1) == 1 then redis.call('EXPIRE', hour, HOUR_SECONDS) end
 end
 
 local function changed(what)
   redis.call('PUBLISH', P .. 'changed', what)
 end
 
-local function set_state(id, to)
-  local kind, from, seq, received = unpack(redis.call('HMGET', P .. 'job:' .. id, 'kind', 'state', 'seq', 'receivedAt'))
-  if from then redis.call('ZREM', P .. 'list:' .. kind .. ':' .. from, id) end
-  redis.call('HSET', P .. 'job:' .. id, 'state', to)
-  redis.call('ZADD', P .. 'list:' .. kind .. ':' .. to, seq, id)
-  count_in_hour(kind, received, from, to)
-  changed(id)
+-- …: further fields of the record, and their values.
+local function set_state(job, to, ...)
+  redis.call('HSET', job.record, 'state', to, ...)
+  if job.state then redis.call('ZREM', P .. 'list:' .. job.kind .. ':' .. job.state, job.id) end
+  redis.call('ZADD', P .. 'list:' .. job.kind .. ':' .. to, job.seq, job.id)
+  count_in_hour(job, to)
+  job.state = to
+  changed(job.id)
 end
 
 -- A job may work when it is the first in each of its lines and none works there. Waiting leads only to earlier turns
 -- and to jobs that work, and those wait for nobody: there is no deadlock.
-local function try(id, tokens)
-  local keys = keys_of(id)
-  for _, key in ipairs(keys) do
+local function try(job, tokens)
+  for _, key in ipairs(job.keys) do
     if redis.call('HEXISTS', P .. 'active', key) == 1 then return end
-    if redis.call('ZRANGE', P .. 'line:' .. key, 0, 0)[1] ~= id then return end
+    if redis.call('ZRANGE', P .. 'line:' .. key, 0, 0)[1] ~= job.id then return end
   end
-  for _, key in ipairs(keys) do redis.call('HSET', P .. 'active', key, id) end
-  local token = id .. '.' .. redis.call('HINCRBY', P .. 'job:' .. id, 'run', 1)
+  for _, key in ipairs(job.keys) do redis.call('HSET', P .. 'active', key, job.id) end
+  local token = job.id .. '.' .. redis.call('HINCRBY', job.record, 'run', 1)
   redis.call('SADD', P .. 'outbox', token)
   tokens[#tokens + 1] = token
 end
@@ -66,33 +68,32 @@ end
 local function try_next(keys, tokens)
   for _, key in ipairs(keys) do
     local first = redis.call('ZRANGE', P .. 'line:' .. key, 0, 0)[1]
-    if first then try(first, tokens) end
+    if first then try(job_of(first), tokens) end
   end
 end
 
-local function join_lines(id, turn)
-  for _, key in ipairs(keys_of(id)) do redis.call('ZADD', P .. 'line:' .. key, turn, id) end
+local function join_lines(job, turn)
+  for _, key in ipairs(job.keys) do redis.call('ZADD', P .. 'line:' .. key, turn, job.id) end
 end
 
-local function stop_working(id, keys)
-  for _, key in ipairs(keys) do
-    if redis.call('HGET', P .. 'active', key) == id then redis.call('HDEL', P .. 'active', key) end
+local function stop_working(job)
+  for _, key in ipairs(job.keys) do
+    if redis.call('HGET', P .. 'active', key) == job.id then redis.call('HDEL', P .. 'active', key) end
   end
   -- Its token is used up: handed out again after a kill, it must not begin the job out of turn.
-  redis.call('HINCRBY', P .. 'job:' .. id, 'run', 1)
+  redis.call('HINCRBY', job.record, 'run', 1)
 end
 
-local function leave_lines(id, tokens)
-  local keys = keys_of(id)
-  stop_working(id, keys)
-  for _, key in ipairs(keys) do redis.call('ZREM', P .. 'line:' .. key, id) end
-  try_next(keys, tokens)
+local function leave_lines(job, tokens)
+  stop_working(job)
+  for _, key in ipairs(job.keys) do redis.call('ZREM', P .. 'line:' .. key, job.id) end
+  try_next(job.keys, tokens)
 end
 
 -- An `ensure` undoes the deaths of its instance and of its node: what is told of them from then on is a new death.
-local function undo_deaths(id)
-  local kind, node, instance, at = unpack(redis.call('HMGET', P .. 'job:' .. id, 'kind', 'node', 'instanceId', 'publishedAt'))
-  if kind ~= 'ensure' then return end
+local function undo_deaths(job)
+  if job.kind ~= 'ensure' then return end
+  local node, instance, at = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'publishedAt'))
   local function undo(of)
     local death = P .. 'known:delete:' .. of
     local before = tonumber(redis.call('HGET', death, 'ensuredAt') or 0)
@@ -107,15 +108,10 @@ local function undo_deaths(id)
 end
 
 -- Back into the lines, behind all that was accepted until now.
-local function reopen(id, tokens)
-  redis.call('HDEL', P .. 'job:' .. id, 'error', 'finishedAt', 'discarded')
-  redis.call('HSET', P .. 'job:' .. id, 'attempts', 0, 'openedAt', redis.call('TIME')[1] * 1000)
-  set_state(id, 'queued')
-  undo_deaths(id)
-  join_lines(id, redis.call('INCR', P .. 'seq'))
-  try(id, tokens)
-end
-
-local function index(name, id)
-  redis.call('ZADD', P .. name, redis.call('HGET', P .. 'job:' .. id, 'seq'), id)
+local function reopen(job, tokens)
+  redis.call('HDEL', job.record, 'error', 'finishedAt', 'discarded')
+  set_state(job, 'queued', 'attempts', 0, 'openedAt', redis.call('TIME')[1] * 1000)
+  undo_deaths(job)
+  join_lines(job, redis.call('INCR', P .. 'seq'))
+  try(job, tokens)
 end

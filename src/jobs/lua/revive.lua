@@ -17,5 +17,5 @@ if node and restored('node:' .. node) or instance and restored('instance:' .. in
 
 redis.call('HDEL', record, 'approvedBy', 'approvedFor', unpack(ARGV, 3))
 redis.call('HSET', record, 'facts', ARGV[2])
-reopen(id, tokens)
+reopen(job_of(id), tokens)
 return tokens
