@@ -33,6 +33,8 @@ export interface ChefCall {
   body?: JsonObject | string;
   /** Whether sending it twice does no harm. */
   repeatable: boolean;
+  /** It is signed at once, and sent when this resolves; where it rejects, so does the call, and nothing is sent. */
+  after?: Promise<unknown> | undefined;
 }
 
 /** How long the health check waits, in milliseconds. */
@@ -87,7 +89,8 @@ export class ChefConnection {
     await Promise.all([this.#http.close(), this.#probing.close()]);
   }
 
-  async #send(http: HttpClient, { method, target, query, body, repeatable }: ChefCall): Promise<ChefAnswer> {
+  async #send(http: HttpClient, call: ChefCall): Promise<ChefAnswer> {
+    const { method, target, query, body, repeatable, after } = call;
     const url = new URL(`${this.#base}/${target.join('/')}`);
     url.search = new URLSearchParams(query).toString();
     const text = typeof body === 'object' ? JSON.stringify(body) : (body ?? '');
@@ -99,11 +102,14 @@ export class ChefConnection {
       path: url.pathname,
       body: text,
     };
+    const sign = () => signedHeaders({ ...signing, time: this.#now() });
+    // The signature is kept for as long as its second.
+    if (after) await Promise.all([after, sign()]);
     const response = await http.request({
       method,
       url,
       headers: async () => ({
-        ...(await signedHeaders({ ...signing, time: this.#now() })),
+        ...(await sign()),
         Accept: 'application/json',
         ...(text && { 'Content-Type': 'application/json' }),
       }),

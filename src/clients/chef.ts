@@ -39,13 +39,14 @@ export class ChefClient {
     return takeSnapshot(this.#server, segment(name, 'node'));
   }
 
-  async deleteNode(name: string): Promise<'deleted' | 'absent'> {
-    return this.#delete('nodes', segment(name, 'node'));
+  /** @param after nothing is deleted before this resolves, nor where it rejects: then it rejects with the same */
+  async deleteNode(name: string, after?: Promise<unknown>): Promise<'deleted' | 'absent'> {
+    return this.#delete(['nodes', segment(name, 'node')], name, after);
   }
 
-  /** Deletes the client with all its keys. */
-  async deleteClient(name: string): Promise<'deleted' | 'absent'> {
-    return this.#delete('clients', segment(name, 'client'));
+  /** Deletes the client with all its keys; `after` as with deleteNode. */
+  async deleteClient(name: string, after?: Promise<unknown>): Promise<'deleted' | 'absent'> {
+    return this.#delete(['clients', segment(name, 'client')], name, after);
   }
 
   /** @throws AppError `conflict` where the node exists */
@@ -138,8 +139,8 @@ export class ChefClient {
     return this.#server.close();
   }
 
-  async #delete(kind: 'nodes' | 'clients', name: string): Promise<'deleted' | 'absent'> {
-    const answer = await this.#server.call({ method: 'DELETE', target: [kind, name], repeatable: true });
+  async #delete(target: string[], name: string, after?: Promise<unknown>): Promise<'deleted' | 'absent'> {
+    const answer = await this.#server.call({ method: 'DELETE', target, repeatable: true, after });
     return readNamed(answer, name) ? 'deleted' : 'absent';
   }
 

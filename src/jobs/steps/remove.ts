@@ -86,8 +86,8 @@ async function remove(
   } else if (what === 'node') {
     return 'absent';
   }
-  await Promise.all([stamp(job.id), context.stillLocked()]);
-  const outcome = await (what === 'node' ? chef.deleteNode(name) : chef.deleteClient(name));
+  const allowed = Promise.all([stamp(job.id), context.stillLocked()]);
+  const outcome = await (what === 'node' ? chef.deleteNode(name, allowed) : chef.deleteClient(name, allowed));
   await stamp(job.id);
   return outcome;
 }
