@@ -15,6 +15,7 @@ import {
 import { type ArchiveFolders, archiveFolders, readPage, removeBefore } from './archive-folders.ts';
 import { checkCursor } from './archive-page.ts';
 import { dayOf, decodeRecord, encodeRecord, newArchiveId, nodeFolder } from './archive-record.ts';
+import { shared } from './shared.ts';
 
 export interface FileArchiveOptions {
   /** The clock; the system's unless told. */
@@ -23,6 +24,9 @@ export interface FileArchiveOptions {
 
 /** Longer than any write takes: what is older was left behind by a process that died. */
 const ABANDONED_MS = 3_600_000;
+
+/** A sync costs the disk the same for one new name as for many. */
+const syncTogether = shared(syncFolder);
 
 /**
  * An archive in a folder of the file system, for any number of processes at once. The folder is made when it is
@@ -108,7 +112,7 @@ async function store(
 ): Promise<void> {
   const day = join(days, dayOf(id) ?? '');
   const folder = join(nodes, nodeFolder(node));
-  for (const path of [day, folder]) await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+  await Promise.all([day, folder].map(path => mkdir(path, { recursive: true, mode: FOLDER_MODE })));
   const record = join(folder, `${id}.json`);
   const link = join(day, `${id}.json`);
   // Before the record, so that no complete record lacks its link; a link without a record is passed over.
@@ -119,7 +123,7 @@ async function store(
     await unlink(link).catch(() => {});
     throw error;
   }
-  await Promise.all([day, folder, days, nodes].map(syncFolder));
+  await Promise.all([day, folder, days, nodes].map(syncTogether));
 }
 
 async function prepare({ root, nodes, days, temporary }: ArchiveFolders): Promise<void> {
