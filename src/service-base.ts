@@ -5,7 +5,7 @@ import type { Settings } from './config.ts';
 import { dryClients } from './dry-run.ts';
 import { AppError } from './errors.ts';
 import { Alerts } from './jobs/alerts.ts';
-import { Dispatcher } from './jobs/dispatch.ts';
+import { announcer, type Dispatcher, handOver } from './jobs/dispatch.ts';
 import { connectRedis, type RedisConnections } from './jobs/redis.ts';
 import { whyAway } from './jobs/redis-away.ts';
 import { loadScripts, type RunScript } from './jobs/scripts.ts';
@@ -45,7 +45,9 @@ export async function openBase(settings: Settings, log: Logger, closing: Closing
   redis.commands.on('error', error => alerts.raise(alert('redis-away', whyAway(error).message)));
   await refuseForgetfulRedis(redis);
   const run = loadScripts(redis.commands, prefix);
-  const dispatcher = new Dispatcher(redis.commands, prefix, log);
+  const dispatcher = settings.ROLES.has('worker')
+    ? handOver(redis.commands, run, prefix, log)
+    : announcer(redis.commands, prefix);
   const triggerOptions = {
     prefix,
     command: settings.CHEF_CLIENT_COMMAND,

@@ -72,14 +72,7 @@ async function openOurs({ redis, chef, publisher }: DoorParts, tls: TlsFiles | u
   });
   return {
     url: service.url,
-    kept: async connection => {
-      // What is a job of ours, BullMQ has been handed, too.
-      const [jobs, handed] = await Promise.all([
-        connection.zcard(`${prefix}:list:delete:queued`),
-        connection.llen(`${prefix}:jobs:wait`),
-      ]);
-      return Math.min(jobs, handed);
-    },
+    kept: connection => connection.zcard(`${prefix}:list:delete:queued`),
     stop: service.stop,
   };
 }

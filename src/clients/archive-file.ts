@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, stat, symlink, unlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { shared } from '../shared.ts';
 import type { Archive } from './archive.ts';
 import {
   codeOf,
@@ -15,7 +16,6 @@ import {
 import { type ArchiveFolders, archiveFolders, readPage, removeBefore } from './archive-folders.ts';
 import { checkCursor } from './archive-page.ts';
 import { dayOf, decodeRecord, encodeRecord, newArchiveId, nodeFolder } from './archive-record.ts';
-import { shared } from './shared.ts';
 
 export interface FileArchiveOptions {
   /** The clock; the system's unless told. */

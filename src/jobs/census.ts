@@ -27,7 +27,7 @@ export async function takeCensus(redis: Redis, prefix: string): Promise<Census> 
     const key = `${prefix}:list:${kind}:${state}`;
     asking.zcard(key).zrange(key, '0', '0');
   }
-  asking.scard(`${prefix}:outbox`).zcard(`${prefix}:trigger:uncovered`).exists(`${prefix}:trigger:lease`);
+  asking.zcard(`${prefix}:outbox`).zcard(`${prefix}:trigger:uncovered`).exists(`${prefix}:trigger:lease`);
   asking.hmget(`${prefix}:trigger`, 'since', 'failures');
   const replies = await all(asking);
   const [outbox, uncovered, running, trigger] = replies.slice(2 * lists.length);

@@ -11,22 +11,30 @@ export type Change =
 /** Tells of changes until the function it gives back is called. */
 export type WatchChanges = (onChange: (change: Change) => void) => () => void;
 
-/** One connection for each watcher, since one that subscribes can do nothing else. */
 export function changesIn(redis: Redis, prefix: string): WatchChanges {
-  const channel = `${prefix}:changed`;
-  return onChange => {
-    const connection = redis.duplicate();
-    // The connection of the commands tells its own failures, and this one comes back by itself.
-    connection.on('error', () => {});
-    connection.on('message', (_channel, id: string) =>
-      onChange(id === 'trigger' ? { what: id } : { what: 'job', id }),
-    );
-    connection.on('ready', () => {
-      connection.subscribe(channel).then(
-        () => onChange({ what: 'anything' }),
-        () => {},
-      );
+  return onChange =>
+    listen(redis, `${prefix}:changed`, {
+      onMessage: id => onChange(id === 'trigger' ? { what: id } : { what: 'job', id }),
+      onMissed: () => onChange({ what: 'anything' }),
     });
-    return () => connection.disconnect();
-  };
+}
+
+/**
+ * One connection for each listener, since one that subscribes can do nothing else.
+ * @param onMissed messages may have been missed: the connection is new
+ * @returns ends it
+ */
+export function listen(
+  redis: Redis,
+  channel: string,
+  { onMessage, onMissed }: { onMessage: (message: string) => void; onMissed: () => void },
+): () => void {
+  const connection = redis.duplicate();
+  // The connection of the commands tells its own failures, and this one comes back by itself.
+  connection.on('error', () => {});
+  connection.on('message', (_channel, message: string) => onMessage(message));
+  connection.on('ready', () => {
+    connection.subscribe(channel).then(onMissed, () => {});
+  });
+  return () => connection.disconnect();
 }

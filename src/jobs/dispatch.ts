@@ -3,80 +3,115 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { describe } from '../errors.ts';
+import { shared } from '../shared.ts';
+import { listen } from './changes.ts';
+import type { RunScript } from './scripts.ts';
 import type { Token } from './store.ts';
 
 export const QUEUE = 'jobs';
+/** Also how long a token is another process's that took it. */
 const SWEEP_INTERVAL_MS = 2_000;
-const AT_ONCE = 1_000;
+/** Redis does nothing else meanwhile, a few milliseconds. */
+const AT_ONCE = 100;
 /** One hand-over costs as much as ten jobs in it, so more are let come; the first of them does not wait. */
 const PAUSE_MS = 5;
 
 /**
- * Hands jobs to BullMQ. A job's record and its token in the outbox are written in one step, and the token leaves the
- * outbox only when BullMQ has it; so a process that dies between the two leaves the token to the next sweep.
- * Handing a token over twice does no harm: BullMQ ignores an id it has, and the worker a run that is over.
+ * Sees to it that BullMQ gets the jobs of these tokens soon. A job's record and its token in the outbox are written in
+ * one step, and the token leaves the outbox only when BullMQ has it: so it never fails, and whoever dies between the two
+ * leaves the token to those who are left.
  */
-export class Dispatcher {
-  readonly #redis: Redis;
+export interface Dispatcher {
+  dispatch: (tokens: Token[]) => void;
+  close: () => Promise<void>;
+}
+
+/**
+ * Of a process without workers: it tells those that have some. What is a door only has less to do for each event, and
+ * many events cost one message.
+ */
+export function announcer(redis: Redis, prefix: string): Dispatcher {
+  const { gather, settled } = gathering(() => redis.publish(`${prefix}:outbox`, '').catch(() => {}));
+  return { dispatch: gather, close: settled };
+}
+
+/**
+ * Of a process with workers: it hands over its own tokens at once, those of others when it is told of them, and whatever
+ * was left behind. Handing a token over twice does no harm: BullMQ ignores an id it has, and the worker a run that is over.
+ */
+export function handOver(redis: Redis, run: RunScript, prefix: string, log: Logger): Dispatcher {
+  const outbox = `${prefix}:outbox`;
   /** There once Redis was: a BullMQ queue whose first connection fails never recovers. */
-  #queue: Queue | undefined;
-  readonly #outbox: string;
-  readonly #log: Logger;
-  readonly #timer: NodeJS.Timeout;
-  readonly #waiting: Token[] = [];
-  #handing: Promise<void> | undefined;
+  let queue: Queue | undefined;
+  const open = () => {
+    queue ??= openQueue(redis, prefix);
+  };
+  if (redis.status === 'ready') open();
+  else redis.once('ready', open);
 
-  constructor(redis: Redis, prefix: string, log: Logger) {
-    this.#redis = redis;
-    this.#outbox = `${prefix}:outbox`;
-    this.#log = log;
-    const open = () => {
-      this.#queue ??= openQueue(redis, prefix);
-    };
-    if (redis.status === 'ready') open();
-    else redis.once('ready', open);
-    this.#timer = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
-    this.#timer.unref();
+  async function hand(tokens: Token[]): Promise<void> {
+    if (!queue) return;
+    try {
+      await queue.addBulk(tokens.map(token => ({ name: 'job', data: {}, opts: { jobId: token } })));
+      await redis.zrem(outbox, ...tokens);
+    } catch (error) {
+      log.warn({ err: describe(error), jobs: tokens.length }, 'Redis has the jobs, BullMQ not yet');
+    }
   }
 
-  /**
-   * Hands over soon, together with all that comes meanwhile. It never fails: what cannot be handed over now is in the
-   * outbox and handed over later.
-   */
-  dispatch(tokens: Token[]): void {
-    if (tokens.length === 0) return;
-    this.#waiting.push(...tokens);
-    this.#handing ??= this.#handOver();
-  }
+  const { gather, settled } = gathering(hand);
+  let closed = false;
+  const sweep = shared(async () => {
+    let taken = AT_ONCE;
+    while (taken === AT_ONCE && !closed) {
+      // Where Redis is away, the connection has logged it.
+      const tokens = await (run('take-tokens', SWEEP_INTERVAL_MS, AT_ONCE) as Promise<Token[]>).catch(
+        () => [],
+      );
+      if (tokens.length > 0) await hand(tokens);
+      taken = tokens.length;
+    }
+  });
+  const look = () => void sweep(outbox);
+  const deaf = listen(redis, outbox, { onMessage: look, onMissed: look });
+  const timer = setInterval(look, SWEEP_INTERVAL_MS);
+  timer.unref();
 
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#handing;
-    await this.#queue?.close();
-  }
+  return {
+    dispatch: gather,
+    async close() {
+      closed = true;
+      clearInterval(timer);
+      deaf();
+      await Promise.all([settled(), sweep(outbox)]);
+      await queue?.close();
+    },
+  };
+}
 
-  async #handOver(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const tokens = this.#waiting.splice(0, AT_ONCE);
-      try {
-        await this.#queue?.addBulk(tokens.map(token => ({ name: 'job', data: {}, opts: { jobId: token } })));
-        if (this.#queue) await this.#redis.srem(this.#outbox, ...tokens);
-      } catch (error) {
-        this.#log.warn({ err: describe(error), jobs: tokens.length }, 'Redis has the jobs, BullMQ not yet');
-      }
-      await delay(PAUSE_MS);
+/** Calls with all tokens that came since the call before, in their order. */
+function gathering(call: (tokens: Token[]) => Promise<unknown>): {
+  gather: (tokens: Token[]) => void;
+  settled: () => Promise<void>;
+} {
+  const waiting: Token[] = [];
+  let calling: Promise<void> | undefined;
+  async function goOn(): Promise<void> {
+    while (waiting.length > 0) {
+      await call(waiting.splice(0, AT_ONCE));
+      if (waiting.length < AT_ONCE) await delay(PAUSE_MS);
     }
     // In the same breath as the last look: what comes after it begins anew.
-    this.#handing = undefined;
+    calling = undefined;
   }
-
-  async #sweep(): Promise<void> {
-    try {
-      this.dispatch(await this.#redis.srandmember(this.#outbox, AT_ONCE));
-    } catch {
-      // Redis is away; the connection has logged it.
-    }
-  }
+  return {
+    gather(tokens) {
+      if (tokens.length === 0) return;
+      waiting.push(...tokens);
+      calling ??= goOn();
+    },
+    settled: async () => calling,
+  };
 }
 
 /** BullMQ's queue of jobs. */

@@ -12,6 +12,7 @@ const NAMES = [
   'spend',
   'stamp',
   'take-due',
+  'take-tokens',
   'begin-run',
   'end-run',
 ] as const;

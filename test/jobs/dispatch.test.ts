@@ -1,8 +1,9 @@
 import { Queue } from 'bullmq';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Dispatcher, QUEUE } from '../../src/jobs/dispatch.ts';
+import { announcer, type Dispatcher, handOver, QUEUE } from '../../src/jobs/dispatch.ts';
 import { connectRedis } from '../../src/jobs/redis.ts';
+import { loadScripts } from '../../src/jobs/scripts.ts';
 import { parseRedisUrl } from '../../src/redis-url.ts';
 import { until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
@@ -29,14 +30,17 @@ afterEach(async () => {
 });
 afterAll(() => server?.stop());
 
-function dispatcher(): Dispatcher {
-  const made = new Dispatcher(it.redis, it.prefix, log);
+function closing(made: Dispatcher): Dispatcher {
   dispatchers.push(made);
   return made;
 }
 
+function dispatcher(): Dispatcher {
+  return closing(handOver(it.redis, it.run, it.prefix, log));
+}
+
 const waiting = async () => (await queue.getWaiting()).map(({ id }) => id);
-const outbox = () => it.redis.smembers(`${it.prefix}:outbox`);
+const outbox = () => it.redis.zrange(`${it.prefix}:outbox`, '0', '-1');
 
 test('a job whose process died before BullMQ had it is handed over by the next process', async () => {
   const { tokens } = await it.accept(says('delete', 'web-1'));
@@ -70,7 +74,7 @@ test('while Redis is away nothing fails, and what is left is handed over when it
   const connections = connectRedis(parseRedisUrl(own.url), prefix, log);
   redis.on('error', () => {});
   const { tokens } = await accept(says('delete', 'web-1'));
-  const one = new Dispatcher(connections.commands, prefix, log);
+  const one = handOver(connections.commands, loadScripts(connections.commands, prefix), prefix, log);
   await own.stop();
   one.dispatch(tokens);
   await own.restart();
@@ -91,4 +95,25 @@ test('jobs that come while others are handed over go together, in the order in w
   for (const { tokens } of accepted) one.dispatch(tokens);
   await one.close();
   expect(await waiting()).toEqual(accepted.flatMap(({ tokens }) => tokens));
+});
+
+test('a process without workers has those that work hand its jobs over', async () => {
+  const listeners = () => it.redis.pubsub('NUMSUB', `${it.prefix}:outbox`);
+  const workers = [dispatcher(), dispatcher()];
+  await until('both to listen', async () => (await listeners())[1] === workers.length);
+  const door = closing(announcer(it.redis, it.prefix));
+  const accepted = [];
+  for (let n = 0; n < 250; n++) accepted.push(await it.accept(says('delete', `web-${n}`)));
+  for (const { tokens } of accepted) door.dispatch(tokens);
+  await until('the outbox to be empty', async () => (await outbox()).length === 0);
+  expect((await waiting()).toSorted()).toEqual(accepted.flatMap(({ tokens }) => tokens).toSorted());
+});
+
+test('what a process took and did not hand over is taken again', async () => {
+  const { tokens } = await it.accept(says('delete', 'web-1'));
+  const take = (leaseMs: number) => it.run('take-tokens', leaseMs, 10);
+  expect(await take(60_000)).toEqual(tokens);
+  expect(await take(60_000)).toEqual([]);
+  await it.redis.zadd(`${it.prefix}:outbox`, Date.now() - 1, tokens[0] ?? '');
+  expect(await take(60_000)).toEqual(tokens);
 });

@@ -55,7 +55,7 @@ class World {
   }
 
   async sweep(): Promise<void> {
-    await this.#hand(await this.it.redis.smembers(`${this.it.prefix}:outbox`));
+    await this.#hand(await this.it.redis.zrange(`${this.it.prefix}:outbox`, '0', '-1'));
   }
 
   async begin(a: number): Promise<void> {
@@ -107,7 +107,7 @@ class World {
 
   async #hand(tokens: Token[]): Promise<void> {
     for (const token of tokens) this.handed.add(token);
-    if (tokens.length) await this.it.redis.srem(`${this.it.prefix}:outbox`, ...tokens);
+    if (tokens.length) await this.it.redis.zrem(`${this.it.prefix}:outbox`, ...tokens);
   }
 }
 
@@ -122,7 +122,7 @@ async function look({ redis, prefix, store }: TestStore): Promise<Snapshot> {
   const names = [...INSTANCES.map(id => `i:${id}`), ...new Set(NODES.map(node => `n:${node}`))];
   const [active, outbox, ...lines] = await Promise.all([
     redis.hgetall(`${prefix}:active`),
-    redis.smembers(`${prefix}:outbox`),
+    redis.zrange(`${prefix}:outbox`, '0', '-1'),
     ...names.map(name => redis.zrange(`${prefix}:line:${name}`, 0, '-1')),
   ]);
   return {

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { STEP_NAMES } from '../../src/job.ts';
-import { Dispatcher, QUEUE } from '../../src/jobs/dispatch.ts';
+import { type Dispatcher, handOver, QUEUE } from '../../src/jobs/dispatch.ts';
 import { Outages } from '../../src/jobs/outage.ts';
 import { Later, type Step, type Steps } from '../../src/jobs/run.ts';
 import { JobStore } from '../../src/jobs/store.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   it = openStore(server.url);
-  dispatcher = new Dispatcher(it.redis, it.prefix, log);
+  dispatcher = handOver(it.redis, it.run, it.prefix, log);
   workers = [];
 });
 afterEach(async () => {

@@ -6,9 +6,10 @@
 --   line:KEY            the open jobs of a node or instance, by turn: one works, the others wait
 --   active              KEY -> the job that works in that line
 --   known:IDENTITY      the job that an event already has
---   outbox              `ID.RUN` to be handed to BullMQ; taken out when BullMQ has it
+--   outbox              `ID.RUN` to be handed to BullMQ, by when it may be taken for that; taken out when BullMQ has it
 --   hour:HOUR           KIND:STATE -> the jobs accepted within that hour (UTC, 2026-01-31T09) that are in that state
 -- The id of a job that changed is published to the channel `changed`; `trigger` where a chef-client run begins or ends.
+-- The channel `outbox` tells those who hand over that there is something.
 local P = KEYS[1] .. ':'
 
 local function open(state)
@@ -61,7 +62,7 @@ local function try(job, tokens)
   end
   for _, key in ipairs(job.keys) do redis.call('HSET', P .. 'active', key, job.id) end
   local token = job.id .. '.' .. redis.call('HINCRBY', job.record, 'run', 1)
-  redis.call('SADD', P .. 'outbox', token)
+  redis.call('ZADD', P .. 'outbox', 0, token)
   tokens[#tokens + 1] = token
 end
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { shared } from '../../src/clients/shared.ts';
+import { shared } from '../src/shared.ts';
 
 test('whoever asks gets work that begins after he asked, and never two at once are done for one key', async () => {
   await fc.assert(
