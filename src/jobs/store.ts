@@ -46,8 +46,8 @@ export type Token = string;
 
 type Accepted = [jobId: string, outcome: 'accepted' | 'duplicate' | 'mismatch', ...tokens: Token[]];
 
-/** A few share what a call costs; with more of them, Redis would have nothing to do until the last of them is read. */
-const ARRIVALS_AT_ONCE = 8;
+/** Two share what a call costs; with more of them, Redis has nothing to do until the last of them is read. */
+const ARRIVALS_AT_ONCE = 2;
 
 /** The jobs in Redis: the one source of truth of what was asked, what was done and what is left. */
 export class JobStore {
