@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, stat, symlink, unlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { shared } from '../shared.ts';
 import type { Archive } from './archive.ts';
 import {
   codeOf,
@@ -24,9 +23,6 @@ export interface FileArchiveOptions {
 
 /** Longer than any write takes: what is older was left behind by a process that died. */
 const ABANDONED_MS = 3_600_000;
-
-/** A sync costs the disk the same for one new name as for many. */
-const syncTogether = shared(syncFolder);
 
 /**
  * An archive in a folder of the file system, for any number of processes at once. The folder is made when it is
@@ -123,7 +119,7 @@ async function store(
     await unlink(link).catch(() => {});
     throw error;
   }
-  await Promise.all([day, folder, days, nodes].map(syncTogether));
+  await Promise.all([day, folder, days, nodes].map(syncFolder));
 }
 
 async function prepare({ root, nodes, days, temporary }: ArchiveFolders): Promise<void> {
