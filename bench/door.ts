@@ -24,7 +24,8 @@ interface Both {
 }
 
 export const door: Section = {
-  title: 'Door: signed SNS notices, against a bare Express route with one queue.add on the same Redis',
+  title:
+    'Door: signed SNS notices until their jobs are recorded, against a bare Express route with one queue.add on the same Redis',
   async measure(tell) {
     const [redis, chef, publisher] = await Promise.all([
       // A rewrite of its file in the middle of a measurement would hit one side only.

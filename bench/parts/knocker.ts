@@ -5,7 +5,7 @@ import type { Door } from './doors.ts';
 
 /** Delivers notices to a door as SNS does, over connections that stay open. */
 export interface Knocker {
-  /** Empties Redis first, so that every notice is new; the time ends when BullMQ has a job of each. */
+  /** Empties Redis first, so that every notice is new; the time ends when Redis keeps each: a record of ours, a job of BullMQ's. */
   knock: (load: (send: Send) => Promise<Load>) => Promise<Load>;
   close: () => Promise<void>;
 }
@@ -24,7 +24,7 @@ const HEADERS = {
   'x-amz-sns-message-type': 'Notification',
   'user-agent': 'Amazon Simple Notification Service Agent',
 };
-/** For what is accepted and not yet with BullMQ. */
+/** For what is accepted and not seen in Redis yet. */
 const PATIENCE_MS = 10_000;
 
 export function openKnocker({ door, redis, connections, ca, bodies }: KnockerOptions): Knocker {
