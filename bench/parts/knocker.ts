@@ -5,7 +5,10 @@ import type { Door } from './doors.ts';
 
 /** Delivers notices to a door as SNS does, over connections that stay open. */
 export interface Knocker {
-  /** Empties Redis first, so that every notice is new; the time ends when Redis keeps each: a record of ours, a job of BullMQ's. */
+  /**
+   * Empties Redis first, so that every notice is new; the time ends when Redis keeps each: a record of ours, a job of
+   * BullMQ's.
+   */
   knock: (load: (send: Send) => Promise<Load>) => Promise<Load>;
   close: () => Promise<void>;
 }

@@ -65,14 +65,14 @@ export function handOver(redis: Redis, run: RunScript, prefix: string, log: Logg
     let taken = AT_ONCE;
     while (taken === AT_ONCE && !closed) {
       // Where Redis is away, the connection has logged it.
-      const tokens = await (run('take-tokens', SWEEP_INTERVAL_MS, AT_ONCE) as Promise<Token[]>).catch(
+      const tokens = await (run('take-due', 'outbox', SWEEP_INTERVAL_MS, AT_ONCE) as Promise<Token[]>).catch(
         () => [],
       );
       if (tokens.length > 0) await hand(tokens);
       taken = tokens.length;
     }
   });
-  const look = () => void sweep(outbox);
+  const look = () => void sweep();
   const deaf = listen(redis, outbox, { onMessage: look, onMissed: look });
   const timer = setInterval(look, SWEEP_INTERVAL_MS);
   timer.unref();
@@ -83,7 +83,7 @@ export function handOver(redis: Redis, run: RunScript, prefix: string, log: Logg
       closed = true;
       clearInterval(timer);
       deaf();
-      await Promise.all([settled(), sweep(outbox)]);
+      await Promise.all([settled(), sweep()]);
       await queue?.close();
     },
   };

@@ -12,7 +12,6 @@ const NAMES = [
   'spend',
   'stamp',
   'take-due',
-  'take-tokens',
   'begin-run',
   'end-run',
 ] as const;

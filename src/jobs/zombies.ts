@@ -71,7 +71,7 @@ export class Zombies {
   async #lookAround(): Promise<void> {
     const { run, log } = this.#dependencies;
     try {
-      const due = (await run('take-due', SET, Date.now(), LEASE_MS, AT_ONCE)) as string[];
+      const due = (await run('take-due', SET, LEASE_MS, AT_ONCE)) as string[];
       await Promise.all(due.map(member => this.#take(member)));
     } catch (error) {
       log.debug({ err: describe(error) }, 'zombies: will look again');

@@ -111,7 +111,7 @@ test('a process without workers has those that work hand its jobs over', async (
 
 test('what a process took and did not hand over is taken again', async () => {
   const { tokens } = await it.accept(says('delete', 'web-1'));
-  const take = (leaseMs: number) => it.run('take-tokens', leaseMs, 10);
+  const take = (leaseMs: number) => it.run('take-due', 'outbox', leaseMs, 10);
   expect(await take(60_000)).toEqual(tokens);
   expect(await take(60_000)).toEqual([]);
   await it.redis.zadd(`${it.prefix}:outbox`, Date.now() - 1, tokens[0] ?? '');
