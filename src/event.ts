@@ -40,14 +40,23 @@ export type Event =
   /** AWS says something of an instance that lives, may come back, or was never there. */
   | { kind: 'harmless'; notice: string; instanceId?: string };
 
+/**
+ * Who may write to the place where a message arrived: `aws` is a topic or queue to which only AWS services write,
+ * `hosts` one to which hosts may write as well, and `api` the HTTP API, where a token names the writer.
+ */
+export type Place = 'aws' | 'hosts' | 'api';
+
 /** One delivery of an event: what every road to us can tell of it. */
 export interface News {
   event: Event;
   source: 'sns' | 'sqs' | 'api';
+  place: Place;
   /** The sender's own id of the message; the same for every copy and redelivery of it. */
   messageId: string;
-  /** When the sender sent it. */
+  /** When SNS or SQS took the message, or the API the request. */
   publishedAt: Date;
+  /** When the event says that it happened, and never later than `publishedAt`; the order of events follows from it. */
+  saidAt: Date;
   /** Who asked, where a person did. */
   requestedBy?: string;
   /** `traceparent` of its taking in, where traces are kept. */

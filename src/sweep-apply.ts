@@ -50,11 +50,14 @@ async function applyOne({ node, instanceId, reason }: Ghost, store: JobStore): P
     instanceId,
     reason: `sweep: ${reason}`,
   };
+  const now = new Date();
   const news = {
     event,
     source: 'api' as const,
     messageId: `sweep:${randomUUID()}`,
-    publishedAt: new Date(),
+    place: 'api' as const,
+    publishedAt: now,
+    saidAt: now,
     requestedBy: 'sweep',
   };
   const { jobId, outcome } = await store.accept(news, 'delete');

@@ -16,11 +16,14 @@ export function eventRoutes(receive: Receive, archive: Archive): Router {
     if (asked.archive !== undefined) await checkArchive(kind, asked.node, asked.archive, archive);
     const key = request.get('idempotency-key');
     const caller = request.caller ?? '';
+    const now = new Date();
     const receipt = await receive({
       event: { kind: 'request', method: kind, ...asked },
       source: 'api',
       messageId: key ? `${caller}:${key}` : randomUUID(),
-      publishedAt: new Date(),
+      place: 'api',
+      publishedAt: now,
+      saidAt: now,
       requestedBy: caller,
     });
     const jobId = 'jobId' in receipt ? receipt.jobId : '';

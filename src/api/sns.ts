@@ -50,7 +50,9 @@ async function take(body: string, { verify, receive, confirm, raise }: SnsDoor):
     event: parseEvent(parseMessage(message.Message), message.TopicArn.split(':')[3]),
     source: 'sns',
     messageId: message.MessageId,
+    place: 'aws',
     publishedAt,
+    saidAt: publishedAt,
     ...(Date.now() - publishedAt.getTime() > STALE_MS && {
       quarantine: `published at ${message.Timestamp}, more than an hour before it came: a replay, or SNS was late`,
     }),

@@ -18,7 +18,9 @@ export async function readMessage(message: QueueMessage, verify: VerifySns): Pro
       event: understand(fields),
       source: 'sqs',
       messageId: eventBridgeId(fields) ?? message.id,
+      place: 'aws',
       publishedAt: message.sentAt,
+      saidAt: message.sentAt,
     };
   }
   const envelope = await verify(JSON.stringify(fields));
@@ -30,7 +32,9 @@ export async function readMessage(message: QueueMessage, verify: VerifySns): Pro
     event: understand(decode(envelope.Message), envelope.TopicArn.split(':')[3]),
     source: 'sqs',
     messageId: envelope.MessageId,
+    place: 'aws',
     publishedAt,
+    saidAt: publishedAt,
     ...(message.sentAt.getTime() - publishedAt.getTime() > STALE_MS && {
       quarantine: `signed at ${envelope.Timestamp} and put into the queue at ${message.sentAt.toISOString()}: a replay, or a message that was moved by hand`,
     }),

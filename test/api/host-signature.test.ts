@@ -229,7 +229,7 @@ describe('the gate', () => {
       claimNonce: async () => true,
       ...trust,
     });
-    return gate(event, { source: 'sns', messageId: 'id', publishedAt: now });
+    return gate(event, { source: 'sns', place: 'hosts', messageId: 'id', publishedAt: now, saidAt: now });
   };
   const at = (ms: number) => new Date(now.getTime() + ms).toISOString();
 

@@ -97,7 +97,9 @@ test('the age of the oldest open job begins anew when a failed one is opened aga
       event: { kind: 'request', method: 'delete', node: 'old' },
       source: 'api',
       messageId: 'old',
+      place: 'api',
       publishedAt: new Date(),
+      saidAt: new Date(),
     },
     'delete',
   );

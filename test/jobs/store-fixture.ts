@@ -40,11 +40,19 @@ export function openStore(redisUrl: string): TestStore {
     run,
     store,
     begin,
-    accept: (event, news) => {
+    accept: (event, { publishedAt = new Date(), ...news } = {}) => {
       const kind = decide(event);
       if (kind === 'ignore') throw new Error('nothing to accept');
       return store.accept(
-        { source: 'sns', messageId: randomUUID(), publishedAt: new Date(), ...news, event },
+        {
+          source: 'sns',
+          place: 'aws',
+          messageId: randomUUID(),
+          publishedAt,
+          saidAt: publishedAt,
+          ...news,
+          event,
+        },
         kind,
       );
     },

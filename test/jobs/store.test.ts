@@ -185,7 +185,7 @@ describe('the list', () => {
       const kind = (['delete', 'ensure', 'downtime'] as const)[n % 5 > 2 ? 0 : n % 5] as JobKind;
       const event = kind === 'downtime' ? ending(instanceId ?? 'i-00000009') : says(kind, node, instanceId);
       const { jobId } = await it.store.accept(
-        { event, source: 'sns', messageId: `m${n}`, publishedAt: at(n) },
+        { event, source: 'sns', place: 'aws', messageId: `m${n}`, publishedAt: at(n), saidAt: at(n) },
         kind,
       );
       const to = JOB_STATES[n % JOB_STATES.length] as JobState;
