@@ -22,7 +22,7 @@ export function dryClients(clients: Clients): Clients {
   const { chef, nagios, archive, sns, sqs, autoScaling, ec2 } = clients;
   return {
     chef: readOnly('Chef server', chef, [
-      ...(['getNode', 'getClient', 'getClientKeys', 'hasKeyOf', 'snapshot'] as const),
+      ...(['getNode', 'getClient', 'getClientKeys', 'clientIdentity', 'hasKeyOf', 'snapshot'] as const),
       ...(['findNodeNames', 'listNodes', 'probe', 'close'] as const),
     ]),
     nagios: nagios && readOnly('Nagios', nagios, ['knowsHost', 'listDowntimes', 'probe', 'close']),

@@ -19,7 +19,16 @@ const NAMES = ['pushed', 'queued', 'hooked', 'asked', 'restored'];
 const AWS_READS = ['ReceiveMessage', 'ChangeMessageVisibilityBatch', 'GetQueueUrl', 'GetQueueAttributes'];
 
 const LOOKS = [
-  ...['getNode', 'getClient', 'getClientKeys', 'hasKeyOf', 'snapshot', 'findNodeNames', 'listNodes'],
+  ...[
+    'getNode',
+    'getClient',
+    'getClientKeys',
+    'clientIdentity',
+    'hasKeyOf',
+    'snapshot',
+    'findNodeNames',
+    'listNodes',
+  ],
   ...['knowsHost', 'listDowntimes', 'get', 'list', 'topicExists', 'subscriptions', 'subscriptionAttributes'],
   ...[
     'receive',

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { keyFingerprint } from '../key-fingerprint.ts';
 import { type ChefAnswer, readJson, readNamed } from './chef-answer.ts';
 import { type ChefConnection, segment } from './chef-connection.ts';
 import { isObject, type JsonObject } from './chef-node.ts';
@@ -10,13 +11,21 @@ export interface ClientKey {
   expiration_date: string;
 }
 
-/** All keys of a client, expired ones too; undefined where there is no such client. */
+/** What tells one client from another of the same name, and from a client that belongs to no host. */
+export interface ClientIdentity {
+  /** Whether new hosts register with it (`chef-validator`, `ORG-validator`). */
+  validator: boolean;
+  /** All keys, expired ones too. */
+  keys: ClientKey[];
+  /** `keyFingerprint` of each key, sorted, without duplicates. */
+  fingerprints: string[];
+}
+
+/** All keys of a client, expired ones too; undefined if there is no such client. */
 export async function clientKeys(server: ChefConnection, client: string): Promise<ClientKey[] | undefined> {
   const list = await server.get('clients', client, 'keys');
   const answers = await keyAnswers(server, list);
-  // A server that keeps one key in the client itself (goiardi, Chef 11) answers with the client.
-  if (answers === 'in the client') return [readKey(list, client, 'default')];
-  return answers?.map(answer => readKey(answer, nameOf(answer), nameOf(answer)));
+  return answers && readKeys(list, answers);
 }
 
 /** As clientKeys, each as the server sent it; none of a server that keeps the key in the client. */
@@ -25,10 +34,24 @@ export async function clientKeyTexts(server: ChefConnection, client: string): Pr
   return answers === undefined || answers === 'in the client' ? [] : answers.map(answer => answer.text);
 }
 
-async function keyAnswers(
+/** Undefined if there is no such client. One request to a server that keeps the key in the client, else one for each key and two more. */
+export async function clientIdentity(
   server: ChefConnection,
-  list: ChefAnswer,
-): Promise<ChefAnswer[] | 'in the client' | undefined> {
+  name: string,
+): Promise<ClientIdentity | undefined> {
+  const list = await server.get('clients', name, 'keys');
+  const client = Array.isArray(readJson(list)) ? server.get('clients', name) : list;
+  const [answers, answer] = await Promise.all([keyAnswers(server, list), client]);
+  const object = readNamed(answer, name);
+  if (!answers || !object) return undefined;
+  const keys = readKeys(list, answers);
+  const fingerprints = [...new Set(keys.map(key => keyFingerprint(key.public_key)))].sort();
+  return { validator: isValidator(object), keys, fingerprints };
+}
+
+type KeyAnswers = ChefAnswer[] | 'in the client';
+
+async function keyAnswers(server: ChefConnection, list: ChefAnswer): Promise<KeyAnswers | undefined> {
   const keys = readJson(list);
   if (keys === undefined) return undefined;
   const client = list.target[1] ?? '';
@@ -44,11 +67,22 @@ async function keyAnswers(
   return (await Promise.all(found)).filter(answer => answer !== undefined);
 }
 
+/** A server that keeps one key in the client itself (goiardi, Chef 11) answers with the client. */
+function readKeys(list: ChefAnswer, answers: KeyAnswers): ClientKey[] {
+  if (answers === 'in the client') return [readKey(list, list.target[1] ?? '', 'default')];
+  return answers.map(answer => readKey(answer, nameOf(answer), nameOf(answer)));
+}
+
 function readKey(answer: ChefAnswer, holder: string, name: string): ClientKey {
   const key: JsonObject = readNamed(answer, holder) ?? {};
   const { public_key, expiration_date = 'infinity' } = key;
   if (typeof public_key === 'string') return { name, public_key, expiration_date: String(expiration_date) };
   throw new AppError('rejected', `${answer.url.href} gave key ${name} without its public_key`);
+}
+
+/** A server that does not say it names validators as Chef does: `chef-validator`, `ORG-validator`. */
+function isValidator({ name, validator }: JsonObject & { name: string }): boolean {
+  return typeof validator === 'boolean' ? validator : name.endsWith('-validator');
 }
 
 function nameOf({ target }: ChefAnswer): string {

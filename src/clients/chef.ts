@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts';
 import { type AclOf, allow, restoreAcl } from './chef-acl.ts';
 import { readNamed, readObject } from './chef-answer.ts';
 import { ChefConnection, type ChefOptions, segment } from './chef-connection.ts';
-import { type ClientKey, clientKeys } from './chef-keys.ts';
+import { type ClientIdentity, type ClientKey, clientIdentity, clientKeys } from './chef-keys.ts';
 import type { ChefNode, JsonObject } from './chef-node.ts';
 import { hasKeyOf, restoreClient, restoreNode, type SavedClient } from './chef-restore.ts';
 import { listNodes, nodeSearch } from './chef-search.ts';
@@ -32,6 +32,11 @@ export class ChefClient {
   /** All keys of a client, expired ones too; undefined where there is no such client. */
   async getClientKeys(name: string): Promise<ClientKey[] | undefined> {
     return clientKeys(this.#server, segment(name, 'client'));
+  }
+
+  /** What tells a client from another one of its name, for checks before it is deleted; undefined if there is no such client. */
+  async clientIdentity(name: string): Promise<ClientIdentity | undefined> {
+    return clientIdentity(this.#server, segment(name, 'client'));
   }
 
   /** Everything the server has of a host, to be kept before it is deleted. */
