@@ -8,12 +8,12 @@ export interface BudgetOptions {
 }
 
 /**
- * Counts the deletions of all processes in a sliding window.
+ * Counts the deletions of all processes in a sliding window, by Redis's clock.
  * @throws AppError `over-budget` for a job that finds none left
  */
 export function deletionBudget(run: RunScript, { maxDeletes, windowMinutes }: BudgetOptions) {
   return async (jobId: string): Promise<void> => {
-    const spent = await run('spend', jobId, Date.now(), windowMinutes * 60_000, maxDeletes);
+    const spent = await run('spend', jobId, windowMinutes * 60_000, maxDeletes);
     if (spent === 1) return;
     throw new AppError(
       'over-budget',

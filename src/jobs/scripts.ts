@@ -11,6 +11,7 @@ const NAMES = [
   'revive',
   'spend',
   'stamp',
+  'schedule',
   'take-due',
   'begin-run',
   'end-run',

@@ -70,7 +70,7 @@ export class Trigger {
 
   /** Notes that a job is about to change what Chef knows. */
   async stamp(jobId: string): Promise<void> {
-    await this.#run('stamp', jobId, Date.now());
+    await this.#run('stamp', jobId);
   }
 
   async status(): Promise<TriggerStatus> {
@@ -112,7 +112,7 @@ export class Trigger {
 
   async #runIfDue(): Promise<void> {
     const { settleMs } = this.#options;
-    const clock = await this.#run('begin-run', this.#owner, LEASE_MS, settleMs, Date.now(), LONGEST_WAIT_MS);
+    const clock = await this.#run('begin-run', this.#owner, LEASE_MS, settleMs, LONGEST_WAIT_MS);
     if (clock === null) return;
     const renewal = setInterval(() => this.#renew(), LEASE_MS / 3);
     try {
@@ -137,15 +137,8 @@ export class Trigger {
     const failures = Number(await this.#redis.hget(`${this.#options.prefix}:trigger`, 'failures'));
     const waitMs = backoff(busy ? 1 : failures + 1, RUN_WAITS);
     this.#tell(lastRun, busy, waitMs);
-    const notBefore = finishedAt.getTime() + waitMs;
-    await this.#run(
-      'end-run',
-      this.#owner,
-      clock,
-      exitCode ?? '',
-      notBefore,
-      busy ? '' : JSON.stringify(lastRun),
-    );
+    const told = busy ? '' : JSON.stringify(lastRun);
+    await this.#run('end-run', this.#owner, clock, exitCode ?? '', waitMs, told);
   }
 
   #tell({ startedAt, finishedAt, exitCode, output }: LastRun, busy: boolean, waitMs: number): void {

@@ -49,8 +49,8 @@ export class Zombies {
 
   /** Notes that the job's node is to be looked for later; noting it again does no harm. */
   async expect(jobId: string): Promise<void> {
-    const looks = DELAYS_MS.flatMap((delay, at) => [Date.now() + delay, `${jobId}.${at}`]);
-    await this.#dependencies.redis.zadd(this.#key, ...looks);
+    const looks = DELAYS_MS.flatMap((delay, at) => [delay, `${jobId}.${at}`]);
+    await this.#dependencies.run('schedule', SET, ...looks);
   }
 
   /** From now on this process looks. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
-import { openStore, says } from './store-fixture.ts';
-import { modelProtocol, type ProtocolRules, redisProtocol } from './trigger-protocol.ts';
+import { openStore, says, type TestStore } from './store-fixture.ts';
+import { letTimePass, modelProtocol, type ProtocolRules, redisProtocol } from './trigger-protocol.ts';
 import { type ActorRules, actions, play } from './trigger-scenario.ts';
 
 const RULES: ProtocolRules & ActorRules = {
@@ -46,40 +46,47 @@ describe('whoever dies whenever: when all is quiet the last good run began after
   });
 });
 
-describe('a service that is never quiet', () => {
-  const LONGEST = 600_000;
+describe('in a service that is never quiet', () => {
+  const [LONGEST, SETTLE] = [6_000_000, 600_000];
+  const MINUTE = 60_000;
+  const begin = (it: TestStore) => it.run('begin-run', 'runner', 60_000, SETTLE, LONGEST);
 
-  test('has a run after the longest wait and the quiet time, and it covers only jobs that have finished', async () => {
+  test('a run begins after the longest wait and the quiet time, and covers only jobs that have finished', async () => {
     const it = openStore(server.url);
-    const begin = (now: number) => it.run('begin-run', 'runner', 60_000, 5_000, now, LONGEST);
     const [done, stillOpen] = [await it.accept(says('delete', 'a')), await it.accept(says('delete', 'b'))];
-    await it.run('stamp', done.jobId, 1_000);
-    await it.run('stamp', stillOpen.jobId, 2_000);
+    await it.run('stamp', done.jobId);
+    await it.run('stamp', stillOpen.jobId);
     await it.work(done.tokens);
-    expect(await begin(LONGEST + 999)).toBeNull();
-    expect(await begin(LONGEST + 1_000), 'waits for the search index').toBeNull();
+    await letTimePass(it, LONGEST - MINUTE);
+    expect(await begin(it)).toBeNull();
+    await letTimePass(it, MINUTE);
+    expect(await begin(it), 'waits for the search index').toBeNull();
     const later = await it.accept(says('delete', 'c'));
-    await it.run('stamp', later.jobId, LONGEST + 2_000);
+    await it.run('stamp', later.jobId);
     await it.work(later.tokens);
-    expect(await begin(LONGEST + 5_999)).toBeNull();
-    const clock = await begin(LONGEST + 6_000);
+    await letTimePass(it, SETTLE - MINUTE);
+    expect(await begin(it)).toBeNull();
+    await letTimePass(it, MINUTE);
+    const clock = await begin(it);
     expect(clock).not.toBeNull();
     expect(await it.run('end-run', 'runner', String(clock), '0', 0, '{}')).toBe(1);
     expect((await it.redis.zrange(`${it.prefix}:trigger:uncovered`, 0, '-1')).sort()).toEqual(
       [stillOpen.jobId, later.jobId].sort(),
     );
-    expect(await begin(2 * LONGEST + 5_999), 'the next has as long to wait').toBeNull();
+    await letTimePass(it, LONGEST - MINUTE);
+    expect(await begin(it), 'the next has as long to wait').toBeNull();
     it.close();
   });
 
-  test('has one too where every job is done at once and another change always comes before the quiet time is over', async () => {
+  test('a run begins too if every job is done at once and another change always comes before the quiet time is over', async () => {
     const it = openStore(server.url);
     let begun: unknown = null;
-    for (let now = 0; now <= LONGEST + 10_000 && begun === null; now += 4_000) {
-      const { jobId, tokens } = await it.accept(says('delete', `n-${now}`));
-      await it.run('stamp', jobId, now);
+    for (let passed = 0; passed <= LONGEST + 2 * SETTLE && begun === null; passed += SETTLE / 2) {
+      const { jobId, tokens } = await it.accept(says('delete', `n-${passed}`));
+      await it.run('stamp', jobId);
       await it.work(tokens);
-      begun = await it.run('begin-run', 'runner', 60_000, 5_000, now + 1, LONGEST);
+      begun = await begin(it);
+      await letTimePass(it, SETTLE / 2);
     }
     expect(begun).not.toBeNull();
     it.close();

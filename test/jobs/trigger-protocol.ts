@@ -6,16 +6,18 @@ export interface Protocol {
   /** @returns the job's id */
   open: () => Promise<string>;
   close: (job: string) => Promise<void>;
-  stamp: (job: string, now: number) => Promise<void>;
-  /** @returns the clock up to which the run covers, or null where none may begin */
-  beginRun: (owner: string, now: number) => Promise<number | null>;
+  stamp: (job: string) => Promise<void>;
+  /** @returns the clock up to which the run covers, or null if none may begin */
+  beginRun: (owner: string) => Promise<number | null>;
   endRun: (owner: string, clock: number, ok: boolean) => Promise<void>;
   /** Time goes by, and whoever held the lease has not renewed it. */
   expireLease: () => Promise<void>;
   pending: () => Promise<number>;
+  /** One unit of time passes. */
+  tick: () => Promise<void>;
 }
 
-/** How long a run waits for quiet at most, in ticks. */
+/** How long a run waits for open jobs at most, in ticks. */
 const LONGEST = 12;
 
 export interface ProtocolRules {
@@ -32,6 +34,7 @@ export function modelProtocol(rules: ProtocolRules): Protocol {
   let jobs = 0;
   let clock = 0;
   let since = 0;
+  let now = 0;
   let lease: { owner: string; startedAt: number } | undefined;
   return {
     async open() {
@@ -40,11 +43,11 @@ export function modelProtocol(rules: ProtocolRules): Protocol {
       return job;
     },
     close: async job => void openJobs.delete(job),
-    async stamp(job, now) {
+    async stamp(job) {
       if (uncovered.size === 0) since = now;
       uncovered.set(job, ++clock);
     },
-    async beginRun(owner, now) {
+    async beginRun(owner) {
       if (uncovered.size === 0 || lease) return null;
       const covers = clock;
       if (openJobs.size > 0 && rules.waitsForOpenJobs) {
@@ -69,11 +72,13 @@ export function modelProtocol(rules: ProtocolRules): Protocol {
       lease = undefined;
     },
     pending: async () => uncovered.size,
+    tick: async () => void now++,
   };
 }
 
 /** The same, by the scripts that the service runs in Redis. */
-export function redisProtocol({ redis, prefix, run, accept, store }: TestStore): Protocol {
+export function redisProtocol(it: TestStore): Protocol {
+  const { redis, prefix, run, accept, store } = it;
   const tokens = new Map<string, Token[]>();
   return {
     async open() {
@@ -82,13 +87,27 @@ export function redisProtocol({ redis, prefix, run, accept, store }: TestStore):
       return accepted.jobId;
     },
     close: async id => void (await store.move({ id }, ['queued'], 'done')),
-    stamp: async (job, now) => void (await run('stamp', job, now)),
-    async beginRun(owner, now) {
-      const clock = await run('begin-run', owner, 600_000, 0, now, LONGEST);
+    stamp: async job => void (await run('stamp', job)),
+    async beginRun(owner) {
+      const clock = await run('begin-run', owner, 600_000, 0, LONGEST * TICK_MS);
       return clock === null ? null : Number(clock);
     },
     endRun: async (owner, clock, ok) => void (await run('end-run', owner, clock, ok ? '0' : '1', 0, '{}')),
     expireLease: async () => void (await redis.del(`${prefix}:trigger:lease`)),
     pending: () => redis.zcard(`${prefix}:trigger:uncovered`),
+    tick: () => letTimePass(it, TICK_MS),
   };
+}
+
+/** Longer than what a test takes, so that its own time makes no difference. */
+const TICK_MS = 3_600_000;
+/** The fields of the trigger's hash that are times. */
+const TIMES = ['since', 'changedAt', 'startedAt', 'cutAt', 'notBefore'];
+
+/** Moves all times of the trigger back, as if so much time had passed on Redis's clock. */
+export async function letTimePass({ redis, prefix }: TestStore, ms: number): Promise<void> {
+  const key = `${prefix}:trigger`;
+  const times = await redis.hmget(key, ...TIMES);
+  const moved = TIMES.flatMap((name, at) => (times[at] ? [name, Number(times[at]) - ms] : []));
+  if (moved.length > 0) await redis.hset(key, ...moved);
 }

@@ -82,6 +82,7 @@ class Scenario {
 
   async act([action, a]: Actions[number]): Promise<void> {
     this.#now += 1;
+    await this.#protocol.tick();
     await this[action](a);
     await this.#check();
   }
@@ -114,12 +115,12 @@ class Scenario {
     if (!work) return;
     const { job } = work;
     const step = work.next++;
-    if (step === 0 && this.#rules.stampsBeforeItDeletes) await this.#protocol.stamp(job, this.#now);
+    if (step === 0 && this.#rules.stampsBeforeItDeletes) await this.#protocol.stamp(job);
     if (step === 1) {
       this.#deleted.add(job);
       this.#lastDeletion = this.#now;
     }
-    if (step === 2) await this.#protocol.stamp(job, this.#now);
+    if (step === 2) await this.#protocol.stamp(job);
     if (step === 3) {
       await this.#protocol.close(job);
       this.#jobs.delete(job);
@@ -134,7 +135,7 @@ class Scenario {
   async begin(a: number): Promise<void> {
     const at = a % HOSTS.length;
     if (this.#runners[at]) return;
-    const clock = await this.#protocol.beginRun(`runner-${at}`, this.#now);
+    const clock = await this.#protocol.beginRun(`runner-${at}`);
     if (clock !== null) this.#runners[at] = { clock };
   }
 

@@ -69,7 +69,7 @@ const idle = (one: Trigger) =>
   until('the trigger to be idle', async () => (await one.status()).state === 'idle');
 /** Whether a run may begin now; the one that may is not begun, but nobody else begins one either. */
 const isDue = async (settleMs = 0) =>
-  (await it.run('begin-run', 'the test', 60_000, settleMs, Date.now())) !== null;
+  (await it.run('begin-run', 'the test', 60_000, settleMs, 600_000)) !== null;
 
 describe('a run', () => {
   test('comes once for many deletions, after the last', async () => {
@@ -236,9 +236,9 @@ describe('two runs', () => {
   test('of which the first lost its lease: its success does not count', async () => {
     const one = trigger();
     await deletion(one, 'web-1');
-    const clock = await it.run('begin-run', 'killed', 60_000, 0, Date.now());
+    const clock = await it.run('begin-run', 'killed', 60_000, 0, 600_000);
     await it.redis.del(`${it.prefix}:trigger:lease`);
-    expect(await it.run('begin-run', 'next', 60_000, 0, Date.now())).toBe(clock);
+    expect(await it.run('begin-run', 'next', 60_000, 0, 600_000)).toBe(clock);
     expect(await it.run('end-run', 'killed', String(clock), 0, 0, '{}')).toBe(0);
     expect(await one.status()).toMatchObject({ state: 'running', pendingDeletes: 1, lastRun: null });
   });

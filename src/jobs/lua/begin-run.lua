@@ -1,9 +1,9 @@
 -- Begins a chef-client run where one is due and none is under way.
--- ARGV: owner, lease in ms, settle in ms, now in ms, longest wait for open jobs and for quiet in ms (without end if absent)
+-- ARGV: owner, lease in ms, settle in ms, longest wait for open jobs and for quiet in ms
 -- Returns the clock up to which the run covers, or nothing
 local T, U = P .. 'trigger', P .. 'trigger:uncovered'
 if redis.call('ZCARD', U) == 0 or redis.call('EXISTS', P .. 'trigger:lease') == 1 then return nil end
-local now, settle, longest = tonumber(ARGV[4]), tonumber(ARGV[3]), ARGV[5] and tonumber(ARGV[5]) or math.huge
+local now, settle, longest = now_ms(), tonumber(ARGV[3]), tonumber(ARGV[4])
 local clock, changedAt, notBefore, since, cut, cutAt =
   unpack(redis.call('HMGET', T, 'clock', 'changedAt', 'notBefore', 'since', 'cut', 'cutAt'))
 if now < tonumber(notBefore or 0) then return nil end

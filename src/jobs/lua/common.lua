@@ -12,6 +12,22 @@
 -- The channel `outbox` tells those who hand over that there is something.
 local P = KEYS[1] .. ':'
 
+-- Redis's clock in ms. Times that decide something come from it, since the clocks of processes differ.
+local function now_ms()
+  local seconds, micros = unpack(redis.call('TIME'))
+  return seconds * 1000 + math.floor(micros / 1000)
+end
+
+-- Notes that a job changes what Chef knows, so that a later chef-client run is wanted. Returns the stamp.
+local function stamp_change(job_id)
+  local T, U, now = P .. 'trigger', P .. 'trigger:uncovered', now_ms()
+  if redis.call('ZCARD', U) == 0 then redis.call('HSET', T, 'since', now) end
+  local clock = redis.call('HINCRBY', T, 'clock', 1)
+  redis.call('HSET', T, 'changedAt', now)
+  redis.call('ZADD', U, clock, job_id)
+  return clock
+end
+
 local function open(state)
   return state == 'queued' or state == 'running' or state == 'retrying'
 end

@@ -1,5 +1,5 @@
--- Ends the run of this owner: what it covered is forgotten if it succeeded, and tried again not before `notBefore` else.
--- ARGV: owner, clock it covers, exit code, notBefore in ms, last run (JSON) or '' to leave the last one
+-- Ends the run of this owner: what it covered is forgotten if it succeeded; else no run begins before the wait is over.
+-- ARGV: owner, clock it covers, exit code, wait in ms, last run (JSON) or '' to leave the last one
 -- Returns 1, or 0 where the lease was lost meanwhile
 if redis.call('GET', P .. 'trigger:lease') ~= ARGV[1] then return 0 end
 redis.call('DEL', P .. 'trigger:lease')
@@ -11,7 +11,7 @@ if ARGV[3] == '0' then
   redis.call('HSET', P .. 'trigger', 'failures', 0, 'notBefore', 0, 'since', startedAt)
 else
   if ARGV[5] ~= '' then redis.call('HINCRBY', P .. 'trigger', 'failures', 1) end
-  redis.call('HSET', P .. 'trigger', 'notBefore', ARGV[4])
+  redis.call('HSET', P .. 'trigger', 'notBefore', now_ms() + tonumber(ARGV[4]))
 end
 changed('trigger')
 return 1
