@@ -59,7 +59,7 @@ export function startWork(base: Base): void {
     autoScaling,
     ec2: settings.VERIFY_EC2 ? ec2 : undefined,
     protectedNodes: settings.PROTECTED_NODES,
-    spend: deletionBudget(run, {
+    ...deletionBudget(run, {
       maxDeletes: settings.MAX_DELETES,
       windowMinutes: settings.MAX_DELETES_WINDOW_MINUTES,
     }),

@@ -7,17 +7,23 @@ export interface BudgetOptions {
   windowMinutes: number;
 }
 
-/**
- * Counts the deletions of all processes in a sliding window, by Redis's clock.
- * @throws AppError `over-budget` for a job that finds none left
- */
-export function deletionBudget(run: RunScript, { maxDeletes, windowMinutes }: BudgetOptions) {
-  return async (jobId: string): Promise<void> => {
-    const spent = await run('spend', jobId, windowMinutes * 60_000, maxDeletes);
-    if (spent === 1) return;
-    throw new AppError(
-      'over-budget',
-      `more than ${maxDeletes} deletions within ${windowMinutes} minutes (MAX_DELETES): held for a person`,
-    );
+export interface DeletionBudget {
+  /** Takes one deletion out of the budget, once per job. @throws AppError `over-budget` if none is left */
+  spend: (jobId: string) => Promise<void>;
+  /** Gives the job's deletion back, if it took one: it ended without a deletion. */
+  refund: (jobId: string) => Promise<void>;
+}
+
+/** Counts the deletions of all processes in a sliding window, by Redis's clock. */
+export function deletionBudget(run: RunScript, { maxDeletes, windowMinutes }: BudgetOptions): DeletionBudget {
+  return {
+    async spend(jobId) {
+      if ((await run('spend', jobId, windowMinutes * 60_000, maxDeletes)) === 1) return;
+      throw new AppError(
+        'over-budget',
+        `more than ${maxDeletes} deletions within ${windowMinutes} minutes (MAX_DELETES): held for a person`,
+      );
+    },
+    refund: async jobId => void (await run('refund', jobId)),
   };
 }

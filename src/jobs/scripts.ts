@@ -10,6 +10,7 @@ const NAMES = [
   'list',
   'revive',
   'spend',
+  'refund',
   'stamp',
   'schedule',
   'take-due',
