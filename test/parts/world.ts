@@ -9,7 +9,10 @@ export interface World {
   redis: RedisServer;
   chef: ChefServer;
   nagios: Nagios;
+  /** Publishes to the topic to which only AWS services write. */
   publisher: SnsPublisher;
+  /** Publishes to the topic to which hosts write. */
+  hosts: SnsPublisher;
   /** SNS, SQS and S3, where they were asked for. */
   aws: Aws | undefined;
   env: NodeJS.ProcessEnv;
@@ -40,6 +43,7 @@ export async function startWorld({ hosts, queueId, redisArguments = [] }: WorldO
     chef,
     nagios,
     publisher,
+    hosts: publisher,
     aws,
     env: {
       REDIS_URL: redis.url,
