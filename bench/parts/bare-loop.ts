@@ -36,8 +36,7 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
   const server = new ChefConnection({ ...chef, observe });
   const monitor = nagios && new NagiosClient({ ...nagios, downtimeMinutes: 120, dateFormat: 'us', observe });
   const get = (kind: string, name: string) => server.get(kind, name);
-  const remove = (kind: string, name: string) =>
-    server.call({ method: 'DELETE', target: [kind, name], repeatable: true });
+  const remove = (kind: string, name: string) => server.call({ method: 'DELETE', target: [kind, name] });
   const comment = ({ node }: Death) => `instance terminated, ${node}`;
 
   return async (deaths, atOnce, asking) => {

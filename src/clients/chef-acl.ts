@@ -81,7 +81,6 @@ async function write(
     method: 'PUT',
     target: [...target, '_acl', permission],
     body: { [permission]: entry },
-    repeatable: true,
   });
   if (answer.status === 400 || answer.status === 422) return false;
   if (readObject(answer)) return true;

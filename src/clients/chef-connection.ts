@@ -31,10 +31,10 @@ export interface ChefCall {
   query?: Record<string, string>;
   /** A string is sent as it is: JSON that must reach the server byte for byte. */
   body?: JsonObject | string;
-  /** Whether sending it twice does no harm. */
-  repeatable: boolean;
-  /** It is signed at once, and sent when this resolves; where it rejects, so does the call, and nothing is sent. */
+  /** It is signed at once, and sent when this resolves; if it rejects, so does the call, and nothing is sent. */
   after?: Promise<unknown> | undefined;
+  /** Called right before the first byte is written; if it throws, nothing is sent and the call rejects with the same error. */
+  beforeSend?: (() => void) | undefined;
 }
 
 /** How long the health check waits, in milliseconds. */
@@ -71,13 +71,16 @@ export class ChefConnection {
     this.#probing = new HttpClient({ ...limits, timeoutMs: probeMs, attempts: 1, connections: 1 });
   }
 
-  /** @throws AppError `unavailable`; any other answer comes back to be read */
+  /**
+   * A call that changes something is sent once: after a lost answer only new checks can tell whether to send it again.
+   * @throws AppError `unavailable`; any other answer comes back to be read
+   */
   call(call: ChefCall): Promise<ChefAnswer> {
     return this.#send(this.#http, call);
   }
 
   get(...target: string[]): Promise<ChefAnswer> {
-    return this.call({ method: 'GET', target, repeatable: true });
+    return this.call({ method: 'GET', target });
   }
 
   /** As call, once and with a shorter limit. */
@@ -90,7 +93,7 @@ export class ChefConnection {
   }
 
   async #send(http: HttpClient, call: ChefCall): Promise<ChefAnswer> {
-    const { method, target, query, body, repeatable, after } = call;
+    const { method, target, query, body, after, beforeSend } = call;
     const url = new URL(`${this.#base}/${target.join('/')}`);
     url.search = new URLSearchParams(query).toString();
     const text = typeof body === 'object' ? JSON.stringify(body) : (body ?? '');
@@ -114,10 +117,16 @@ export class ChefConnection {
         ...(text && { 'Content-Type': 'application/json' }),
       }),
       ...(text && { body: text }),
-      repeatable,
+      repeatable: isRead(call),
+      beforeSend,
     });
     return { ...response, method, url, target, clientName: this.#clientName, at: this.#now() };
   }
+}
+
+/** Whether a call changes nothing; a search is a POST. */
+function isRead({ method, target }: ChefCall): boolean {
+  return method === 'GET' || (method === 'POST' && target[0] === 'search');
 }
 
 /**

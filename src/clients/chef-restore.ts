@@ -90,7 +90,7 @@ function canonical(pem: string): string {
 }
 
 async function post(server: ChefConnection, target: string[], body: JsonObject | string): Promise<void> {
-  const answer = await server.call({ method: 'POST', target, body, repeatable: false });
+  const answer = await server.call({ method: 'POST', target, body });
   if (readObject(answer)) return;
   throw new AppError('conflict', `${answer.url.pathname} is missing: deleted meanwhile, or a wrong URL`);
 }

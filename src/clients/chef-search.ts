@@ -49,7 +49,6 @@ async function search(
       target: ['search', 'node'],
       query: { q, start: `${start}`, rows: `${ROWS}` },
       body: attributes,
-      repeatable: true,
     });
     const page = readObject(answer);
     if (!Array.isArray(page?.['rows']) || typeof page['total'] !== 'number') {

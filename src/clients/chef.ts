@@ -8,6 +8,14 @@ import { hasKeyOf, restoreClient, restoreNode, type SavedClient } from './chef-r
 import { listNodes, nodeSearch } from './chef-search.ts';
 import { type ChefSnapshot, takeSnapshot } from './chef-snapshot.ts';
 
+/** If either fails, nothing is deleted, and the call rejects with the same error. */
+export interface DeleteOptions {
+  /** Nothing is deleted before this resolves. */
+  after?: Promise<unknown>;
+  /** Called synchronously right before the request is written. */
+  beforeSend?: () => void;
+}
+
 /**
  * A Chef Infra Server, signed in as one client. Source: https://docs.chef.io/server/api_chef_server/
  * Every method throws AppError: `invalid` for a bad name, before any request; `unavailable` where trying later may help;
@@ -44,14 +52,14 @@ export class ChefClient {
     return takeSnapshot(this.#server, segment(name, 'node'));
   }
 
-  /** @param after nothing is deleted before this resolves, nor where it rejects: then it rejects with the same */
-  async deleteNode(name: string, after?: Promise<unknown>): Promise<'deleted' | 'absent'> {
-    return this.#delete(['nodes', segment(name, 'node')], name, after);
+  /** @throws AppError `unavailable` if the answer is lost: the node may be deleted or not, and the DELETE is not sent again */
+  async deleteNode(name: string, options?: DeleteOptions): Promise<'deleted' | 'absent'> {
+    return this.#delete(['nodes', segment(name, 'node')], name, options);
   }
 
-  /** Deletes the client with all its keys; `after` as with deleteNode. */
-  async deleteClient(name: string, after?: Promise<unknown>): Promise<'deleted' | 'absent'> {
-    return this.#delete(['clients', segment(name, 'client')], name, after);
+  /** Deletes the client with all its keys; otherwise as deleteNode. */
+  async deleteClient(name: string, options?: DeleteOptions): Promise<'deleted' | 'absent'> {
+    return this.#delete(['clients', segment(name, 'client')], name, options);
   }
 
   /** @throws AppError `conflict` where the node exists */
@@ -61,7 +69,7 @@ export class ChefClient {
 
   async updateNode(node: ChefNode): Promise<'updated' | 'absent'> {
     const target = ['nodes', segment(node.name, 'node')];
-    const answer = await this.#server.call({ method: 'PUT', target, body: node, repeatable: true });
+    const answer = await this.#server.call({ method: 'PUT', target, body: node });
     return readNamed(answer, node.name) ? 'updated' : 'absent';
   }
 
@@ -132,7 +140,7 @@ export class ChefClient {
   /** Proves by one cheap request that the server can be reached and believes us, not what it lets us do. */
   async probe(): Promise<void> {
     const target = ['environments', '_default'];
-    const answer = await this.#server.probe({ method: 'GET', target, repeatable: true });
+    const answer = await this.#server.probe({ method: 'GET', target });
     if (answer.status === 403 || readNamed(answer, '_default')) return;
     throw new AppError(
       'rejected',
@@ -144,13 +152,13 @@ export class ChefClient {
     return this.#server.close();
   }
 
-  async #delete(target: string[], name: string, after?: Promise<unknown>): Promise<'deleted' | 'absent'> {
-    const answer = await this.#server.call({ method: 'DELETE', target, repeatable: true, after });
+  async #delete(target: string[], name: string, options: DeleteOptions = {}): Promise<'deleted' | 'absent'> {
+    const answer = await this.#server.call({ method: 'DELETE', target, ...options });
     return readNamed(answer, name) ? 'deleted' : 'absent';
   }
 
   async #create(kind: 'nodes' | 'clients', name: string, body: JsonObject): Promise<JsonObject> {
-    const answer = await this.#server.call({ method: 'POST', target: [kind], body, repeatable: false });
+    const answer = await this.#server.call({ method: 'POST', target: [kind], body });
     const created = readObject(answer);
     if (created) return created;
     throw new AppError('rejected', `${answer.url.href} is missing, so ${name} could not be created`);

@@ -11,6 +11,11 @@ export interface HttpRequest {
   body?: string;
   /** Whether sending it twice does no harm; only then is it sent again after a failure. */
   repeatable: boolean;
+  /**
+   * Called at each attempt when a connection is free and the first byte is about to be written, with no await in between.
+   * If it throws, nothing is sent, and the request rejects with the same error.
+   */
+  beforeSend?: (() => void) | undefined;
 }
 
 export interface HttpResponse {
@@ -62,6 +67,7 @@ export class HttpClient {
   async request(request: HttpRequest): Promise<HttpResponse> {
     for (let attempt = 1; ; attempt++) {
       const failure = await this.#once(request).catch((error: unknown) => {
+        if (error instanceof NotSent) throw error.cause;
         this.#observe(undefined);
         return this.#unreachable(request, error);
       });
@@ -78,7 +84,9 @@ export class HttpClient {
   }
 
   async #once(request: HttpRequest): Promise<HttpResponse | AppError> {
-    const response = await this.#agent.request({
+    const { beforeSend } = request;
+    const agent = beforeSend ? this.#agent.compose(checking(beforeSend)) : this.#agent;
+    const response = await agent.request({
       origin: request.url.origin,
       path: request.url.pathname + request.url.search,
       method: request.method,
@@ -122,6 +130,28 @@ export class HttpClient {
   #name({ method, url }: HttpRequest): string {
     return `${this.#options.service} ${method} ${url.origin}${url.pathname}`;
   }
+}
+
+/** Its cause is what `beforeSend` threw. */
+class NotSent extends Error {}
+
+/** undici calls `onRequestStart` right before it writes a request: not while it waits for a connection. */
+function checking(beforeSend: () => void): Dispatcher.DispatcherComposeInterceptor {
+  return dispatch => (options, handler) =>
+    dispatch(options, {
+      onRequestStart(controller, context) {
+        try {
+          beforeSend();
+        } catch (cause) {
+          throw new NotSent('the request was not sent', { cause });
+        }
+        handler.onRequestStart?.(controller, context);
+      },
+      onResponseStart: (...given) => handler.onResponseStart?.(...given),
+      onResponseData: (...given) => handler.onResponseData?.(...given),
+      onResponseEnd: (...given) => handler.onResponseEnd?.(...given),
+      onResponseError: (...given) => handler.onResponseError?.(...given),
+    });
 }
 
 /** Retry-After in milliseconds: seconds or a date (RFC 9110 section 10.2.3). */

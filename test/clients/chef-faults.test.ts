@@ -120,12 +120,6 @@ describe('a server in trouble', () => {
     expect(await fixture.chef.getNode('web-1')).toEqual({ name: 'web-1' });
   });
 
-  test('that deleted and then dropped the connection has deleted', async () => {
-    const web = { method: 'DELETE', path: '/clients/web-1' };
-    willAnswer({ ...web, act: drop }, { ...web, status: 404, answer: { error: ['Client web-1 not found'] } });
-    expect(await fixture.chef.deleteClient('web-1')).toBe('absent');
-  });
-
   test('is given up on after three attempts, with its Retry-After', async () => {
     const busy = { ...node, status: 503 };
     willAnswer(busy, busy, { ...busy, headers: { 'Retry-After': '60' } });
@@ -133,15 +127,6 @@ describe('a server in trouble', () => {
       code: 'unavailable',
       retryAfterMs: 60_000,
     });
-  });
-
-  test('is asked to create only once', async () => {
-    willAnswer(
-      { method: 'POST', path: '/clients', status: 500 },
-      { method: 'POST', path: '/nodes', act: drop },
-    );
-    await expect(fixture.chef.createClient({ name: 'web-1' })).rejects.toMatchObject({ code: 'unavailable' });
-    await expect(fixture.chef.createNode({ name: 'web-1' })).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('that hangs is not waited for', async () => {

@@ -68,10 +68,10 @@ describe('a node and its client', () => {
   test('are deleted only after what has to come before, and not at all where that fails', async () => {
     await registerNode(server, { name: 'late-1' });
     const lost = new Error('the lock is lost');
-    await expect(chef.deleteNode('late-1', Promise.reject(lost))).rejects.toBe(lost);
-    await expect(chef.deleteClient('late-1', Promise.reject(lost))).rejects.toBe(lost);
+    await expect(chef.deleteNode('late-1', { after: Promise.reject(lost) })).rejects.toBe(lost);
+    await expect(chef.deleteClient('late-1', { after: Promise.reject(lost) })).rejects.toBe(lost);
     const { promise, resolve } = Promise.withResolvers<void>();
-    const deleted = chef.deleteNode('late-1', promise);
+    const deleted = chef.deleteNode('late-1', { after: promise });
     expect(await chef.getNode('late-1')).toBeDefined();
     expect(await chef.getClient('late-1')).toBeDefined();
     resolve();

@@ -86,8 +86,8 @@ async function remove(
   } else if (what === 'node') {
     return 'absent';
   }
-  const allowed = Promise.all([stamp(job.id), context.stillLocked()]);
-  const outcome = await (what === 'node' ? chef.deleteNode(name, allowed) : chef.deleteClient(name, allowed));
+  const options = { after: Promise.all([stamp(job.id), context.stillLocked()]) };
+  const outcome = await (what === 'node' ? chef.deleteNode(name, options) : chef.deleteClient(name, options));
   await stamp(job.id);
   return outcome;
 }
