@@ -118,6 +118,9 @@ export const schema = z.object({
     .enum(['CONTINUE', 'ABANDON'])
     .default('CONTINUE')
     .describe('how a lifecycle action is completed; ABANDON skips the group’s other hooks'),
+  LIFECYCLE_HOOKS: list
+    .prefault('*')
+    .describe('globs of HOOK or GROUP/HOOK: the lifecycle hooks that this service completes'),
   CHEF_SERVER_URL: url('https:', 'http:')
     .optional()
     .describe('Chef server, with `/organizations/ORG` where it has organisations'),

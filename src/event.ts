@@ -1,3 +1,4 @@
+import type { Reason } from './errors.ts';
 import type { BadHostSignature, HostSignature } from './host-signature.ts';
 
 /** An Auto Scaling lifecycle action that waits to be completed. */
@@ -7,6 +8,8 @@ export interface LifecycleAction {
   /** Absent where the notice carries none; Auto Scaling then finds the action by the instance. */
   token?: string;
   region?: string;
+  /** Whether only a message told of it that anyone may have written; Auto Scaling is asked before it is completed. */
+  claimed?: boolean;
 }
 
 /** What somebody told us, in our words: everything we understand, whatever the wrapping it came in. */
@@ -34,7 +37,14 @@ export type Event =
       environment?: string;
     }
   /** AWS says that an instance has ended or is ending for good. */
-  | { kind: 'instance-ended'; notice: string; instanceId: string; lifecycle?: LifecycleAction }
+  | {
+      kind: 'instance-ended';
+      notice: string;
+      instanceId: string;
+      lifecycle?: LifecycleAction;
+      /** Why the message alone does not say for sure that the instance ends. */
+      doubt?: string;
+    }
   /** AWS will take a Spot instance back in two minutes. */
   | { kind: 'instance-ending'; notice: string; instanceId: string }
   /** AWS says something of an instance that lives, may come back, or was never there. */
@@ -59,8 +69,16 @@ export interface News {
   saidAt: Date;
   /** Who asked, where a person did. */
   requestedBy?: string;
+  /** Fingerprint of the Chef client key that signed a host's own message. */
+  signedBy?: string;
   /** `traceparent` of its taking in, where traces are kept. */
   trace?: string;
-  /** Why it is not believed enough to act upon without a person. */
-  quarantine?: string;
+  /** Why it is not acted upon without a person. */
+  quarantine?: Reason;
 }
+
+/** What decides how far an event is believed. */
+export type InboundFacts = Pick<
+  News,
+  'event' | 'place' | 'saidAt' | 'requestedBy' | 'signedBy' | 'quarantine'
+>;

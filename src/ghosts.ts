@@ -1,4 +1,3 @@
-import { hasEnded } from './guard.ts';
 import { isInstanceId } from './names.ts';
 
 /** A node as Chef's search shows it. */
@@ -83,4 +82,8 @@ function toIso(seconds: unknown): string | null {
 /** Those that were never seen come last: how old they are is not known. */
 function longestUnseenFirst(one: Ghost, other: Ghost): number {
   return (one.lastSeen ?? '9').localeCompare(other.lastSeen ?? '9') || one.node.localeCompare(other.node);
+}
+
+function hasEnded(state: string | undefined): boolean {
+  return state === undefined || state === 'terminated' || state === 'shutting-down';
 }

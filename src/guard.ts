@@ -1,104 +1,181 @@
-import { AppError } from './errors.ts';
+import { AppError, type HoldCode, type Reason } from './errors.ts';
+import { globToRegExp } from './glob.ts';
+import type { Approval, Machine } from './job.ts';
 
-/** What an event says of a node, as far as it must be true before the node is deleted. */
-export interface Death {
+/** What is said about a node, as far as it must be true before the node is deleted. */
+export interface Termination {
   node: string;
-  /** The instance that ended; null where the event names only the node. */
+  /** The instance that ended; null if only the node was named. */
   instanceId: string | null;
-  /** When it was said. */
-  publishedAt: Date;
-  /** The instance that the node was when it was found, where the event does not tell. */
+  /** When that was said. */
+  saidAt: Date;
+  /** Whether the host itself says so, whose own node need not say which instance it is. */
+  saidByHost?: boolean;
+  /** The instance that the node was when it was found. */
   foundInstance?: string | undefined;
-  /** Where the node is there again: when it was deleted. */
+  /** For a node that is there again: when it was deleted. */
   goneAt?: Date | undefined;
+  /** The keys of which the client must have one: those with which the host signed. */
+  signedWith?: readonly string[] | undefined;
+  /** The keys that the client had when the job was checked; undefined before that. */
+  checkedKeys?: readonly string[] | undefined;
 }
 
 /** The node as the Chef server has it now. */
 export interface SeenNode {
-  /** Value of the node attribute that holds the instance id; undefined where it has none. */
+  /** Value of the node attribute that holds the instance id; undefined if it has none. */
   instanceId: unknown;
   /** When chef-client last ran there. */
   ohaiTime: Date | undefined;
+}
+
+/** The client as the Chef server has it now. */
+export interface SeenClient {
+  validator: boolean;
+  /** Of all its keys, sorted. */
+  fingerprints: readonly string[];
 }
 
 /** A dying host may still finish a chef-client run, and its clock may be off by as much as the Chef server allows. */
 const ALIVE_SLACK_MS = 15 * 60_000;
 
 /**
- * Whether a node is the one the event speaks of, and as dead as it says. Asked right before each destructive call.
+ * Why this node may not be the one that ended, or not have ended.
  * @param attribute path of the node attribute that holds the instance id
- * @throws AppError `contradiction`
  */
-export function checkDeath(death: Death, seen: SeenNode, attribute: string): void {
-  const { node, instanceId, publishedAt } = death;
-  if (instanceId === null) checkSameHost(death, seen);
-  if (instanceId !== null && seen.instanceId !== instanceId) {
-    const has =
-      seen.instanceId === undefined
-        ? `has no ${attribute} (is CHEF_INSTANCE_ATTRIBUTE right?)`
-        : `is instance ${JSON.stringify(seen.instanceId)}`;
-    throw new AppError(
-      'contradiction',
-      `the event says that instance ${instanceId} ended, but Chef node ${node} ${has}`,
-    );
-  }
-  if (seen.ohaiTime && seen.ohaiTime.getTime() > publishedAt.getTime() + ALIVE_SLACK_MS) {
-    throw new AppError(
-      'contradiction',
-      `the event is of ${publishedAt.toISOString()}, but chef-client ran on node ${node} at ${seen.ohaiTime.toISOString()}: it lives, or its name was used again`,
-    );
-  }
+export function reasonsAgainstNode(said: Termination, seen: SeenNode, attribute: string): Reason[] {
+  return [...sameInstance(said, seen, attribute), ...notSeenSince(said, seen)];
 }
 
-/** The name alone says little of a node that changed meanwhile: it must be of the host that it was found to be. */
-function checkSameHost({ node, foundInstance, goneAt }: Death, { instanceId, ohaiTime }: SeenNode): void {
-  if (foundInstance !== undefined && instanceId !== foundInstance) {
-    throw new AppError(
-      'contradiction',
-      `node ${node} was instance ${foundInstance} when it was found, and now is ${JSON.stringify(instanceId) ?? 'none'}: its name was used again`,
-    );
+function sameInstance(said: Termination, seen: SeenNode, attribute: string): Reason[] {
+  const { node, instanceId, foundInstance, saidByHost } = said;
+  const is = `is instance ${JSON.stringify(seen.instanceId) ?? 'none'}`;
+  if (instanceId === null) {
+    if (foundInstance === undefined || seen.instanceId === foundInstance) return [];
+    const what = `node ${node} was instance ${foundInstance} when it was found, and now ${is}: its name was used again`;
+    return [{ code: 'other-instance', message: what }];
   }
+  if (seen.instanceId === instanceId || (seen.instanceId === undefined && saidByHost)) return [];
+  const event = `the event says that instance ${instanceId} ended, but Chef node ${node}`;
+  return seen.instanceId === undefined
+    ? [
+        {
+          code: 'no-instance-id',
+          message: `${event} has no ${attribute} (is CHEF_INSTANCE_ATTRIBUTE right?)`,
+        },
+      ]
+    : [{ code: 'other-instance', message: `${event} ${is}` }];
+}
+
+function notSeenSince({ node, instanceId, saidAt, goneAt }: Termination, { ohaiTime }: SeenNode): Reason[] {
+  const alive = (message: string): Reason[] => [{ code: 'alive', message, by: 'chef-client' }];
   // What a dying chef-client saves it has read before its node was deleted.
-  if (goneAt && !(ohaiTime && ohaiTime <= goneAt)) {
+  if (instanceId === null && goneAt && !(ohaiTime && ohaiTime <= goneAt)) {
     const ran = ohaiTime ? `that ran at ${ohaiTime.toISOString()}` : 'whose time is not known';
-    throw new AppError(
-      'contradiction',
+    return alive(
       `node ${node} was deleted at ${goneAt.toISOString()} and saved again by a chef-client ${ran}: it lives, or its name was used again`,
     );
   }
-}
-
-/** States from which an instance does not come back. Source: EC2 User Guide, Amazon EC2 instance state changes */
-const ENDED: readonly (string | undefined)[] = ['shutting-down', 'terminated', undefined];
-
-/** Whether an instance of this state has ended for good; undefined where EC2 has no such instance. */
-export function hasEnded(state: string | undefined): boolean {
-  return ENDED.includes(state);
-}
-
-/**
- * @param state what EC2 shows; undefined where it has no such instance
- * @throws AppError `contradiction` for one that lives or may live again
- */
-export function checkEnded(instanceId: string, state: string | undefined): void {
-  if (hasEnded(state)) return;
-  throw new AppError(
-    'contradiction',
-    `the event says that instance ${instanceId} ended, but EC2 says ${instanceId} is ${state}`,
+  if (!ohaiTime || ohaiTime.getTime() <= saidAt.getTime() + ALIVE_SLACK_MS) return [];
+  return alive(
+    `the event is of ${saidAt.toISOString()}, but chef-client ran on node ${node} at ${ohaiTime.toISOString()}: it lives, or its name was used again`,
   );
 }
 
-/** @param patterns globs: `*`, `?`, `[abc]`. @throws AppError `contradiction` for a node that must never be deleted */
-export function checkProtected(node: string, patterns: readonly string[]): void {
-  const pattern = patterns.find(glob => globToRegExp(glob).test(node));
-  if (pattern === undefined) return;
-  throw new AppError('contradiction', `node ${node} is protected by PROTECTED_NODES (${pattern})`);
+/** Why this client may not be the one of the machine that ended. @param hasNode whether there is a node of its name */
+export function reasonsAgainstClient(said: Termination, seen: SeenClient, hasNode: boolean): Reason[] {
+  const { node, instanceId, signedWith, checkedKeys } = said;
+  const other = (why: string): Reason[] => [
+    {
+      code: 'other-key',
+      message: `Chef client ${node} ${why}: is it a new machine of this name? It was left alone`,
+    },
+  ];
+  if (signedWith && !signedWith.some(key => seen.fingerprints.includes(key))) {
+    return other('has not the key with which the host signed its message');
+  }
+  if (checkedKeys && !sameKeys(checkedKeys, seen.fingerprints)) {
+    return other('was made again: it has other keys than when the job was checked');
+  }
+  if (hasNode || instanceId === null || signedWith || checkedKeys) return [];
+  return [
+    {
+      code: 'client-alone',
+      message: `Chef has a client ${node} and no node, so nothing says that the client is instance ${instanceId}: is it a machine that is about to save its node? It was left alone`,
+    },
+  ];
 }
 
-function globToRegExp(glob: string): RegExp {
-  const source = glob
-    .replace(/[.+^${}()|\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${source}$`);
+function sameKeys(some: readonly string[], others: readonly string[]): boolean {
+  return some.toSorted().join('\n') === others.toSorted().join('\n');
+}
+
+/** @param patterns globs: `*`, `?`, `[abc]` */
+export function reasonsOfProtection(node: string, patterns: readonly string[]): Reason[] {
+  const pattern = patterns.find(glob => globToRegExp(glob).test(node));
+  if (pattern === undefined) return [];
+  return [{ code: 'protected', message: `node ${node} is protected by PROTECTED_NODES (${pattern})` }];
+}
+
+/**
+ * Two kinds of clients are never deleted, nor a node of their name: the service's own, and validators, with which new
+ * hosts register.
+ * @throws AppError `never-deleted`
+ */
+export function refuseNeverDeleted(node: string, client: SeenClient | undefined, ownClient: string): void {
+  const never = (why: string) =>
+    new AppError('never-deleted', `${node} is ${why}: it is never deleted; correct whoever asked for it`);
+  if (node === ownClient) throw never("this service's own Chef client (CHEF_CLIENT_NAME)");
+  if (client?.validator) throw never('a validator client, with which new hosts register');
+}
+
+/** The machine of that name, as it is shown to whoever decides. */
+export function machineOf(node: SeenNode | undefined, client: SeenClient | undefined): Machine {
+  const instanceId = node?.instanceId;
+  return {
+    ...(typeof instanceId === 'string' && { instanceId }),
+    ...(node?.ohaiTime && { ohaiTime: node.ohaiTime.toISOString() }),
+    ...(client && { clientKeys: [...client.fingerprints] }),
+  };
+}
+
+/**
+ * The reasons that nobody approved for this very machine. What is gone already of the machine that was shown does not
+ * make it another one.
+ */
+export function notApproved(
+  reasons: readonly Reason[],
+  approval: Approval | undefined,
+  node: SeenNode | undefined,
+  client: SeenClient | undefined,
+): Reason[] {
+  const { reasons: approved = [], machine } = approval ?? {};
+  const seen = machineOf(node, client);
+  const same =
+    !machine ||
+    ((!node || (seen.instanceId === machine.instanceId && seen.ohaiTime === machine.ohaiTime)) &&
+      (!client || sameKeys(seen.clientKeys ?? [], machine.clientKeys ?? [])));
+  return reasons.filter(
+    ({ code, by }) => !(same && approved.some(each => each.code === code && each.by === by)),
+  );
+}
+
+/** Whether a person approved this, whatever machine it was shown for. */
+export function isApproved(approval: Approval | undefined, code: HoldCode): boolean {
+  return approval?.reasons.some(reason => reason.code === code) ?? false;
+}
+
+/**
+ * Holds the job for all that speaks against it. The first that nobody approved comes first: it is what a person decides
+ * about next.
+ * @throws AppError with its code
+ */
+export function holdFor(reasons: readonly Reason[], open: readonly Reason[]): void {
+  const [first] = open;
+  if (!first) return;
+  const others = open.length - 1;
+  const more = others > 0 ? ` (and ${others} more ${others === 1 ? 'reason' : 'reasons'})` : '';
+  throw new AppError(first.code, first.message + more, {
+    reasons: [first, ...reasons.filter(reason => reason !== first)],
+  });
 }

@@ -1,12 +1,12 @@
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode, HoldCode, Reason } from './errors.ts';
 import type { Event, News } from './event.ts';
 
 export const JOB_KINDS = ['delete', 'ensure', 'downtime'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
-/** Those that still have something to do by themselves; they keep their place in the line of their node. */
+/** The states of jobs that go on by themselves; they keep their place in the line of their node. */
 export const OPEN_STATES = ['queued', 'running', 'retrying'] as const;
-export const JOB_STATES = [...OPEN_STATES, 'held', 'done', 'failed'] as const;
+export const JOB_STATES = [...OPEN_STATES, 'held', 'done', 'failed', 'discarded'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
 export const STEP_NAMES = [
@@ -33,6 +33,34 @@ export interface StepRecord {
   note?: string;
 }
 
+/** What a job that is done came to. */
+export type JobResult =
+  | 'deleted'
+  | 'restored'
+  | 'downtime-set'
+  /** Chef has neither node nor client. */
+  | 'nothing-found'
+  /** Node and client were there already. */
+  | 'unchanged'
+  /** The opposite was said later, so nothing was done. */
+  | 'overruled';
+
+/** The machine that a person sees when deciding about a held job. */
+export interface Machine {
+  /** Of the Chef node; both absent if there is no node. */
+  instanceId?: string;
+  /** When chef-client last ran there: ISO 8601, UTC. */
+  ohaiTime?: string;
+  /** Fingerprints of the client's keys; absent if there is no client. */
+  clientKeys?: string[];
+}
+
+/** What a person let pass, for the machine that was shown. */
+export interface Approval {
+  reasons: Reason[];
+  machine?: Machine;
+}
+
 /** What a job is to everyone outside: the Job of openapi.yaml. */
 export interface Job {
   id: string;
@@ -45,16 +73,16 @@ export interface Job {
   requestedBy?: string;
   /** Who let it go on after it was held. */
   approvedBy?: string;
-  /** What it was held for when somebody let it go on; nothing else is let pass. */
-  approvedFor?: string[];
+  /** The codes of what it was held for when somebody let it go on. */
+  approvedFor?: HoldCode[];
   receivedAt: string;
   finishedAt: string | null;
   attempts: number;
   steps: StepRecord[];
   error?: { code: ErrorCode | 'internal' | 'discarded'; message: string };
-}
-
-/** Whether a person let the job go on in spite of this. */
-export function isApproved({ approvedFor }: Pick<Job, 'approvedFor'>, code: ErrorCode): boolean {
-  return approvedFor?.includes(code) ?? false;
+  /** Everything for which it is held. */
+  reasons?: Reason[];
+  /** The machine that is shown to whoever decides. */
+  machine?: Machine;
+  result?: JobResult;
 }

@@ -21,11 +21,17 @@ const PLANS: Record<JobKind, readonly StepName[]> = {
     'complete-lifecycle',
     'confirm-downtime',
   ],
-  downtime: ['find', 'downtime', 'confirm-downtime'],
+  downtime: ['find', 'guard', 'downtime', 'confirm-downtime'],
   ensure: ['alert', 'find', 'recreate-client', 'recreate-node', 'cancel-downtime'],
 };
 
-/** The steps of a job; `complete-lifecycle` only where an instance waits for it. */
-export function plan({ kind, lifecycle }: { kind: JobKind; lifecycle?: unknown }): readonly StepName[] {
-  return PLANS[kind].filter(step => step !== 'complete-lifecycle' || lifecycle !== undefined);
+/** The steps of a job; `complete-lifecycle` only if an instance waits for it. */
+export function plan({
+  kind,
+  lifecycles,
+}: {
+  kind: JobKind;
+  lifecycles?: readonly unknown[];
+}): readonly StepName[] {
+  return PLANS[kind].filter(step => step !== 'complete-lifecycle' || (lifecycles?.length ?? 0) > 0);
 }

@@ -31,13 +31,14 @@ export function openGates(base: Base, topics: ReadonlySet<string>): Gates {
   return { verify, receive: tracedReceive(countedReceive(receive, metrics), tracing), certificates };
 }
 
-function gateOfHosts({ settings, clients, redis }: Base) {
+function gateOfHosts({ settings, clients, redis, store }: Base) {
   const { chef, archive } = clients;
   return hostGate({
     required: settings.NODE_SIGNATURES === 'required',
     audiences: audiences(settings),
     keys: client => chef.getClientKeys(client),
     archivedKeys: client => archivedKeys(archive, client),
+    deletionAskedBy: async node => (await store.lastSaid(node, null)).by || undefined,
     claimNonce: nonceRegister(redis.commands, settings.REDIS_PREFIX),
   });
 }

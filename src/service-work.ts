@@ -8,10 +8,11 @@ import { Outages } from './jobs/outage.ts';
 import type { JobRecord } from './jobs/record.ts';
 import { keepRetention } from './jobs/retention.ts';
 import { lifecycleHeartbeat } from './jobs/steps/lifecycle.ts';
-import { zombieLook } from './jobs/steps/zombie.ts';
+import { lookForReturn } from './jobs/steps/return.ts';
 import { createSteps } from './jobs/steps.ts';
 import { timedSteps } from './jobs/timed-steps.ts';
 import { tracedSteps } from './jobs/traced-steps.ts';
+import { undoEffects } from './jobs/undo.ts';
 import { startWorker } from './jobs/worker.ts';
 import { Zombies } from './jobs/zombies.ts';
 import type { Metrics } from './metrics.ts';
@@ -45,26 +46,31 @@ export function startWork(base: Base): void {
     prefix: settings.REDIS_PREFIX,
     store,
     dispatcher,
-    look: zombieLook({ chef, ...reading }),
+    look: lookForReturn({ chef, ...reading }),
     raise: alerts.raise,
     log,
   });
   closing.add('zombies', zombies, opened => opened.close());
   zombies.start();
+  const budget = deletionBudget(run, {
+    maxDeletes: settings.MAX_DELETES,
+    windowMinutes: settings.MAX_DELETES_WINDOW_MINUTES,
+  });
   const dependencies = {
     ...reading,
     chef,
     nagios,
     archive,
     autoScaling,
-    ec2: settings.VERIFY_EC2 ? ec2 : undefined,
+    ec2,
+    verifyAll: settings.VERIFY_EC2,
+    ownClient: chef.clientName,
+    lastSaid: (node: string | null, instanceId: string | null) => store.lastSaid(node, instanceId),
     protectedNodes: settings.PROTECTED_NODES,
-    ...deletionBudget(run, {
-      maxDeletes: settings.MAX_DELETES,
-      windowMinutes: settings.MAX_DELETES_WINDOW_MINUTES,
-    }),
+    ...budget,
     required: settings.NAGIOS_REQUIRED,
     lifecycleResult: settings.LIFECYCLE_RESULT,
+    lifecycleHooks: settings.LIFECYCLE_HOOKS,
     stamp: (jobId: string) => trigger.stamp(jobId),
     expectReturn: (jobId: string) => zombies.expect(jobId),
     raise: alerts.raise,
@@ -100,7 +106,9 @@ export function startWork(base: Base): void {
       ),
       log,
       outages,
-      heartbeat: lifecycleHeartbeat(autoScaling),
+      heartbeat: lifecycleHeartbeat(dependencies),
+      stamp: dependencies.stamp,
+      undo: undoEffects({ nagios, store, budget }),
       onTrouble: (job, state, { code, message }) =>
         alerts.raise(
           // One alert for all: each of hundreds would say the same.
@@ -134,7 +142,7 @@ function isForAll(code: string): code is keyof typeof ALERT_FOR_ALL {
 function countJob({ jobs, sinceEvent }: Metrics, job: JobRecord, outcome: string): void {
   const secondsSince = (time: number) => Math.max(0, (Date.now() - time) / 1000);
   jobs.observe({ kind: job.kind, outcome }, secondsSince(Date.parse(job.receivedAt)));
-  if (outcome === 'done') sinceEvent.observe({ kind: job.kind }, secondsSince(job.publishedAt.getTime()));
+  if (outcome === 'done') sinceEvent.observe({ kind: job.kind }, secondsSince(job.saidAt.getTime()));
 }
 
 /** A Chef server that refuses who we are needs another person than one that is away. */

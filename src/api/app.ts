@@ -92,7 +92,7 @@ export function createApp({
       },
     }),
   );
-  app.use(eventRoutes(receive, archive));
+  app.use(eventRoutes(receive, archive, store));
   app.use(jobRoutes({ store, dispatcher, trigger }));
   app.use(archiveRoutes(archive));
   app.use(summaryRoutes(summary));

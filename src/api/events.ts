@@ -3,6 +3,7 @@ import { Router } from 'express';
 import type { Archive } from '../clients/archive.ts';
 import { AppError } from '../errors.ts';
 import type { Event } from '../event.ts';
+import type { JobStore } from '../jobs/store.ts';
 import type { Receive } from './receive.ts';
 
 type EventRequest = Omit<Extract<Event, { kind: 'request' }>, 'kind' | 'method'> & {
@@ -10,13 +11,14 @@ type EventRequest = Omit<Extract<Event, { kind: 'request' }>, 'kind' | 'method'>
 };
 
 /** `POST /events`: a deletion or a restore that a person or a program asks for. */
-export function eventRoutes(receive: Receive, archive: Archive): Router {
+export function eventRoutes(receive: Receive, archive: Archive, store: Pick<JobStore, 'now'>): Router {
   return Router().post('/events', async (request, response) => {
     const { kind, ...asked } = request.body as EventRequest;
     if (asked.archive !== undefined) await checkArchive(kind, asked.node, asked.archive, archive);
     const key = request.get('idempotency-key');
     const caller = request.caller ?? '';
-    const now = new Date();
+    // Redis's clock: all processes and persons have the same.
+    const now = await store.now();
     const receipt = await receive({
       event: { kind: 'request', method: kind, ...asked },
       source: 'api',

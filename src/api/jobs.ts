@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Request, Router } from 'express';
-import { AppError } from '../errors.ts';
+import { AppError, type HoldCode } from '../errors.ts';
 import type { Job, JobState } from '../job.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobFilter } from '../jobs/job-filter.ts';
 import type { JobRecord } from '../jobs/record.ts';
-import type { JobStore } from '../jobs/store.ts';
+import type { Change, JobStore } from '../jobs/store.ts';
 import type { Trigger } from '../jobs/trigger.ts';
 
 export interface JobRouteDependencies {
@@ -13,13 +14,11 @@ export interface JobRouteDependencies {
   trigger: Trigger;
 }
 
-type Move = Parameters<JobStore['move']>;
-
 /** What a person may do to a job: from which state, to which, and what is noted. */
 interface Decision {
   from: JobState;
   to: JobState;
-  change: (caller: string, job: JobRecord) => NonNullable<Move[3]>;
+  change: (caller: string, job: JobRecord) => Change;
 }
 
 const DECISIONS = {
@@ -27,9 +26,8 @@ const DECISIONS = {
   approve: { from: 'held', to: 'queued', change: approval },
   discard: {
     from: 'held',
-    to: 'failed',
+    to: 'discarded',
     change: caller => ({
-      discarded: true,
       finishedAt: new Date().toISOString(),
       error: { code: 'discarded', message: `discarded by ${caller}` },
     }),
@@ -37,16 +35,31 @@ const DECISIONS = {
 } satisfies Record<string, Decision>;
 type DecisionName = keyof typeof DECISIONS;
 
-/** Lets a job pass what it is held for, and what it was let pass before. */
-function approval(caller: string, { approvedFor = [], error }: JobRecord): NonNullable<Move[3]> {
-  return { approvedBy: caller, approvedFor: [...approvedFor, ...(error ? [error.code] : [])] };
+/**
+ * Lets a job pass the reason that it is held for, and those that were approved before for the same machine; it looks at
+ * everything again, so any other reason, or another machine of that name, holds it again.
+ */
+function approval(caller: string, { reasons: [reason] = [], machine, approval: earlier }: JobRecord): Change {
+  const sameMachine = isDeepStrictEqual(earlier?.machine, machine);
+  const reasons = [...(sameMachine ? (earlier?.reasons ?? []) : []), ...(reason ? [reason] : [])];
+  return {
+    approvedBy: caller,
+    approvedFor: [...new Set(reasons.map(({ code }) => code))],
+    approval: { reasons, ...(machine && { machine }) },
+    again: true,
+  };
 }
 
-/** What became of the news, and what a person decides about it: `/jobs`, `/trigger`. */
+/** Of those that the store lists: the jobs that are held for just this reason, if one is asked for. */
+function isHeldFor({ reasons = [] }: JobRecord, code: HoldCode | undefined): boolean {
+  return code === undefined || (reasons.length > 0 && reasons.every(reason => reason.code === code));
+}
+
+/** What became of the events, and what a person decides about them: `/jobs`, `/trigger`. */
 export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies): Router {
   async function decide(name: DecisionName, job: JobRecord, caller: string) {
     const { from, to, change }: Decision = DECISIONS[name];
-    // In the run that was looked at: what it is held for by then is what was decided about.
+    // Only in the run that was shown, so that what is decided about is what was seen.
     const result = await store.move(job, [from], to, change(caller, job));
     if (result.moved) dispatcher.dispatch(result.tokens);
     return { ...result, from };
@@ -68,16 +81,17 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
 
   /** All that the filter lets through when it is asked; those that move meanwhile are left alone. */
   async function decideAll(name: DecisionName, request: Request): Promise<number> {
-    const filter = request.query as unknown as JobFilter;
+    const { error, ...filter } = request.query as unknown as JobFilter & { error?: HoldCode };
     const caller = request.caller ?? '';
     let count = 0;
     for (let cursor: string | null | undefined; cursor !== null; ) {
       const page = await store.list({ ...filter, state: DECISIONS[name].from, limit: 500, cursor });
-      const results = await Promise.all(page.jobs.map(job => decide(name, job, caller)));
+      const chosen = page.jobs.filter(job => isHeldFor(job, error));
+      const results = await Promise.all(chosen.map(job => decide(name, job, caller)));
       count += results.filter(result => result.moved).length;
       cursor = page.next;
     }
-    request.log.info({ filter, count, caller }, `jobs: ${name}`);
+    request.log.info({ filter, error, count, caller }, `jobs: ${name}`);
     return count;
   }
 
@@ -110,7 +124,20 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
   return router;
 }
 
-/** As the contract has it. */
-export function present({ run, worker, seq, facts, lifecycle, publishedAt, trace, ...job }: JobRecord): Job {
+/** The job as the API shows it. */
+export function present({
+  run,
+  worker,
+  seq,
+  facts,
+  lifecycles,
+  evidence,
+  heard,
+  saidAt,
+  touched,
+  approval,
+  trace,
+  ...job
+}: JobRecord): Job {
   return job;
 }

@@ -3,7 +3,7 @@ import type { Event, News } from '../event.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { decide } from '../policy.ts';
-import type { DoubtHost } from './verify-host.ts';
+import type { VerifyHost } from './verify-host.ts';
 
 /** What became of news: the body of every positive answer to SNS. */
 export type Receipt =
@@ -15,19 +15,17 @@ export type Delivery = Omit<News, 'event'> & { event: Event | undefined };
 
 export type Receive = (delivery: Delivery) => Promise<Receipt>;
 
-/**
- * The hallway of all news, whichever door it came by: decide, believe or doubt, keep, hand on. It resolves once Redis
- * has the job.
- */
+/** Takes in every event, whichever way it came: decide, check the host's signature, keep, hand on. Resolves once Redis has the job. */
 export function receiver(
   store: JobStore,
   dispatcher: Dispatcher,
-  doubtHost: DoubtHost,
+  verifyHost: VerifyHost,
   log: Logger,
 ): Receive {
   return async ({ event, ...delivery }) => {
     const about = {
       source: delivery.source,
+      place: delivery.place,
       messageId: delivery.messageId,
       event: event?.kind ?? 'unknown',
       notice: event && 'notice' in event ? event.notice : undefined,
@@ -40,12 +38,13 @@ export function receiver(
       log.info(about, 'event ignored');
       return { outcome: 'ignored' };
     }
-    const quarantine = delivery.quarantine ?? (await doubtHost(event, delivery));
-    const news = { ...delivery, event, ...(quarantine && { quarantine }) };
+    const verdict = delivery.quarantine ? {} : await verifyHost(event, delivery);
+    const news = { ...delivery, ...verdict, event };
     const { jobId, outcome, tokens } = await store.accept(news, kind);
     dispatcher.dispatch(tokens);
-    if (quarantine && outcome === 'accepted') {
-      log.warn({ ...about, kind, job: jobId, why: quarantine }, 'event quarantined: a person must decide');
+    if (news.quarantine && outcome === 'accepted') {
+      const { code, message } = news.quarantine;
+      log.warn({ ...about, kind, job: jobId, code, why: message }, 'event quarantined: a person must decide');
       return { outcome: 'quarantined', jobId };
     }
     log.info({ ...about, kind, job: jobId }, `event ${outcome}`);

@@ -54,7 +54,10 @@ async function take(body: string, { verify, receive, confirm, raise }: SnsDoor):
     publishedAt,
     saidAt: publishedAt,
     ...(Date.now() - publishedAt.getTime() > STALE_MS && {
-      quarantine: `published at ${message.Timestamp}, more than an hour before it came: a replay, or SNS was late`,
+      quarantine: {
+        code: 'stale',
+        message: `published at ${message.Timestamp}, more than an hour before it came: a replay, or SNS was late`,
+      },
     }),
   });
 }

@@ -36,7 +36,10 @@ export async function readMessage(message: QueueMessage, verify: VerifySns): Pro
     publishedAt,
     saidAt: publishedAt,
     ...(message.sentAt.getTime() - publishedAt.getTime() > STALE_MS && {
-      quarantine: `signed at ${envelope.Timestamp} and put into the queue at ${message.sentAt.toISOString()}: a replay, or a message that was moved by hand`,
+      quarantine: {
+        code: 'stale',
+        message: `signed at ${envelope.Timestamp} and put into the queue at ${message.sentAt.toISOString()}: a replay, or a message that was moved by hand`,
+      },
     }),
   };
 }

@@ -2,10 +2,11 @@ import { createPublicKey, verify } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ArchivedKeys } from '../clients/archived-keys.ts';
 import type { ClientKey } from '../clients/chef-keys.ts';
-import { AppError, describe } from '../errors.ts';
+import { AppError, describe, type HoldCode, type Reason } from '../errors.ts';
 import type { Event, News } from '../event.ts';
 import type { HostSignature } from '../host-signature.ts';
 import type { ClaimNonce } from '../jobs/nonces.ts';
+import { keyFingerprint } from '../key-fingerprint.ts';
 
 export interface HostTrust {
   /** Whether a message without a signature is doubted. One with a wrong signature always is. */
@@ -16,14 +17,24 @@ export interface HostTrust {
   keys: (client: string) => Promise<ClientKey[] | undefined>;
   /** As they were saved when that client was last deleted. */
   archivedKeys: (client: string) => Promise<ArchivedKeys | undefined>;
+  /** Who last asked for the deletion of a node, if a person did since the last `ensure` of a person. */
+  deletionAskedBy: (node: string) => Promise<string | undefined>;
   claimNonce: ClaimNonce;
 }
 
+/** What is known of a host's message once its signature was checked. */
+export interface HostVerdict {
+  /** Fingerprint of the key that signed it. */
+  signedBy?: string;
+  /** Why it is not acted upon without a person. */
+  quarantine?: Reason;
+}
+
 /**
- * Why a message is not believed; undefined where it is, or where it is no host's.
- * @throws AppError `unavailable` where that cannot be found out now
+ * Checks an event that a host sent; nothing is known of any other.
+ * @throws AppError `unavailable` if that cannot be found out now
  */
-export type DoubtHost = (event: Event, delivery: Omit<News, 'event'>) => Promise<string | undefined>;
+export type VerifyHost = (event: Event, delivery: Omit<News, 'event'>) => Promise<HostVerdict>;
 
 type Registration = Extract<Event, { kind: 'registration' }>;
 
@@ -40,56 +51,79 @@ const TIMEOUT_MS = 5_000;
  * 3. signature: what it never said;
  * 4. nonce: what it said once, published again by another.
  */
-export function hostGate(trust: HostTrust): DoubtHost {
+export function hostGate(trust: HostTrust): VerifyHost {
   return async (event, { messageId, publishedAt }) => {
-    if (event.kind !== 'registration') return undefined;
+    if (event.kind !== 'registration') return {};
     const { signature, node } = event;
     if (!signature) {
-      return trust.required
-        ? `host ${node} did not sign its message (NODE_SIGNATURES is required)`
-        : undefined;
+      if (!trust.required) return {};
+      return quarantined('unsigned', `host ${node} did not sign its message (NODE_SIGNATURES is required)`);
     }
-    if ('fault' in signature) return `host ${node} did not sign its message rightly: ${signature.fault}`;
+    if ('fault' in signature) {
+      return quarantined(
+        'bad-signature',
+        `host ${node} did not sign its message rightly: ${signature.fault}`,
+      );
+    }
     if (!trust.audiences.has(signature.audience)) {
-      return `host ${node} signed its message for ${signature.audience}, which is not this installation`;
+      return quarantined(
+        'bad-signature',
+        `host ${node} signed its message for ${signature.audience}, which is not this installation`,
+      );
     }
     if (Math.abs(Date.parse(signature.time) - publishedAt.getTime()) > CLOCK_SKEW_MS) {
-      return `host ${node} signed its message at ${signature.time}, and it was published at ${publishedAt.toISOString()}: a replay, or the host's clock is off by more than 15 minutes`;
+      return quarantined(
+        'stale',
+        `host ${node} signed its message at ${signature.time}, and it was published at ${publishedAt.toISOString()}: a replay, or the host's clock is off by more than 15 minutes`,
+      );
     }
-    const doubt = await inTime(doubtSignature(event, signature, publishedAt, trust));
-    if (doubt) return doubt;
-    if (await trust.claimNonce(`${node}:${signature.nonce}`, messageId)) return undefined;
-    return `the signature of host ${node} was used in another message before: a replay`;
+    const verdict = await inTime(checkSignature(event, signature, publishedAt, trust));
+    if (verdict.quarantine || (await trust.claimNonce(`${node}:${signature.nonce}`, messageId)))
+      return verdict;
+    return quarantined(
+      'bad-signature',
+      `the signature of host ${node} was used in another message before: a replay`,
+    );
   };
 }
 
-async function doubtSignature(
+function quarantined(code: HoldCode, message: string): HostVerdict {
+  return { quarantine: { code, message } };
+}
+
+async function checkSignature(
   { node, method }: Registration,
   signature: HostSignature,
   publishedAt: Date,
-  { keys, archivedKeys }: HostTrust,
-): Promise<string | undefined> {
+  { keys, archivedKeys, deletionAskedBy }: HostTrust,
+): Promise<HostVerdict> {
   const found = await keys(node);
-  if (found) {
-    // `infinity` is no date, and no expiry.
-    const good = found.filter(key => !(Date.parse(key.expiration_date) < publishedAt.getTime()));
-    if (madeBy(good, signature)) return undefined;
-    const expired = good.length < found.length ? '; expired keys do not count' : '';
-    return `none of the keys that the Chef server has of client ${node} made its signature${expired}`;
+  // The client went by an earlier message of its end, or wants back what such a message took.
+  const archived = found ? undefined : await archivedKeys(node);
+  const all = found ?? archived?.keys ?? [];
+  // `infinity` is no date, and no expiry.
+  const good = all.filter(key => !(Date.parse(key.expiration_date) < publishedAt.getTime()));
+  const signer = good.find(({ public_key }) => signed(signature, public_key));
+  if (!signer) {
+    const expired = good.length < all.length ? '; expired keys do not count' : '';
+    return quarantined(
+      'bad-signature',
+      found
+        ? `none of the keys that the Chef server has of client ${node} made its signature${expired}`
+        : `the Chef server has no client ${node}, and no key that was archived with it made its signature${expired}`,
+    );
   }
-  // The client went by an earlier message of its death, or wants back what such a message took.
-  const archived = await archivedKeys(node);
-  if (!archived || !madeBy(archived.keys, signature)) {
-    return `the Chef server has no client ${node}, and no key that was archived with it made its signature`;
+  if (archived && method === 'ensure') {
+    // Whoever deletes the client of a stolen key must not find it restored by that key.
+    const who = archived.deletedBy ?? (await deletionAskedBy(node));
+    if (who !== undefined) {
+      return quarantined(
+        'deletion-asked',
+        `${who} asked for the deletion of ${node}, which the host cannot undo by itself`,
+      );
+    }
   }
-  // Whoever deletes the client of a stolen key must not find it restored by that key.
-  return method === 'ensure' && archived.deletedBy !== undefined
-    ? `${archived.deletedBy} asked for the deletion of ${node}, which the host cannot undo by itself`
-    : undefined;
-}
-
-function madeBy(keys: ClientKey[], signature: HostSignature): boolean {
-  return keys.some(({ public_key }) => signed(signature, public_key));
+  return { signedBy: keyFingerprint(signer.public_key) };
 }
 
 function signed({ text, value }: HostSignature, publicKey: string): boolean {
@@ -104,18 +138,18 @@ function signed({ text, value }: HostSignature, publicKey: string): boolean {
   }
 }
 
-/** What only a person can mend is told to one; everything else may be better when the message comes again. */
-async function inTime(doubting: Promise<string | undefined>): Promise<string | undefined> {
+/** What only a person can repair is told to one; everything else may be better when the message comes again. */
+async function inTime(checking: Promise<HostVerdict>): Promise<HostVerdict> {
   const timer = new AbortController();
   const late = delay(TIMEOUT_MS, undefined, { signal: timer.signal }).then(() => {
     throw new AppError('unavailable', `no answer within ${TIMEOUT_MS} ms`);
   });
   late.catch(() => {});
   try {
-    return await Promise.race([doubting, late]);
+    return await Promise.race([checking, late]);
   } catch (error) {
-    const mendable = error instanceof AppError && (error.code === 'permission' || error.code === 'rejected');
-    if (mendable) return `its signature cannot be checked: ${describe(error)}`;
+    const byPerson = error instanceof AppError && (error.code === 'permission' || error.code === 'rejected');
+    if (byPerson) return quarantined('bad-signature', `its signature cannot be checked: ${describe(error)}`);
     throw new AppError('unavailable', `a host's signature cannot be checked now: ${describe(error)}`, {
       cause: error,
     });

@@ -24,7 +24,7 @@ export async function restoreClient(server: ChefConnection, name: string, saved:
   const existing = await clientKeys(server, name);
   if (existing?.some(key => !keys.some(each => sameKey(each, key)))) {
     throw new AppError(
-      'contradiction',
+      'other-key',
       `Chef client ${name} exists with a key that was not saved: is it a new machine of this name? It was left alone`,
     );
   }

@@ -22,10 +22,13 @@ export interface DeleteOptions {
  * `credentials`, `permission`, `too-large` and `rejected` where the server refuses.
  */
 export class ChefClient {
+  /** The client or user that signs. */
+  readonly clientName: string;
   readonly #server: ChefConnection;
 
   /** @throws AppError `invalid` where the URL, the client's name or its key cannot be used */
   constructor(options: ChefOptions) {
+    this.clientName = options.clientName;
     this.#server = new ChefConnection(options);
   }
 
@@ -92,7 +95,7 @@ export class ChefClient {
   /**
    * Makes a client with the public keys that a snapshot has, or completes one that has only some of them, so that the
    * host's private key works again.
-   * @throws AppError `contradiction` where a client of this name has another key, `rejected` where nothing was saved
+   * @throws AppError `other-key` where a client of this name has another key, `rejected` where nothing was saved
    * that makes a client usable
    */
   async restoreClient(name: string, saved: SavedClient): Promise<void> {

@@ -1,9 +1,9 @@
 import { createHash, randomUUIDv7 } from 'node:crypto';
 import type { Event, News } from '../event.ts';
+import { evidenceOf } from '../evidence.ts';
 import type { JobKind, JobState } from '../job.ts';
-import type { JobError } from './record.ts';
 
-/** What accept.lua is told of one event: what decides whether it is a new job, and the record it then gets. */
+/** What accept.lua is told of one event: what decides whether it is a new job, and the record that job then gets. */
 export interface Arrival {
   /** JSON. */
   head: string;
@@ -12,40 +12,47 @@ export interface Arrival {
 }
 
 export function arrivalOf(news: News, kind: JobKind): Arrival {
-  const { event, quarantine } = news;
+  const { event, quarantine, source, messageId } = news;
   const instanceId = event.instanceId;
   const node = 'node' in event ? event.node : undefined;
-  const lifecycle = 'lifecycle' in event ? JSON.stringify(event.lifecycle) : undefined;
+  const evidence = evidenceOf(news);
+  const lifecycle = 'lifecycle' in event ? event.lifecycle : undefined;
+  const message = `message:${messageId}`;
   const head = {
     id: randomUUIDv7(),
     kind,
-    identity: quarantine ? `message:${news.messageId}` : identityOf(news, kind),
-    doubted: quarantine ? identityOf(news, kind) : undefined,
-    publishedAt: news.publishedAt.getTime(),
+    identities: quarantine ? [message] : identitiesOf(news, kind),
+    doubted: quarantine ? identitiesOf(news, kind) : undefined,
+    evidence,
     receivedAt: new Date().toISOString(),
     state: (quarantine ? 'held' : 'queued') satisfies JobState,
     keys: [...(instanceId ? [`i:${instanceId}`] : []), ...(node ? [`n:${node}`] : [])],
     node,
     instanceId,
-    lifecycle,
-    ...(news.source === 'api' && { request: { id: news.messageId, body: digest(event) } }),
+    lifecycle: lifecycle && { ...lifecycle, ...(evidence.from === 'claim' && { claimed: true }) },
+    ...(source === 'api' && { request: { id: messageId, body: digest(event) } }),
   };
   const record = fields({
-    source: news.source,
+    source,
     event: JSON.stringify(event),
     node,
     instanceId,
-    lifecycle,
     requestedBy: news.requestedBy,
     trace: news.trace,
-    error: quarantine && JSON.stringify({ code: 'untrusted', message: quarantine } satisfies JobError),
+    error: quarantine && JSON.stringify({ code: quarantine.code, message: quarantine.message }),
+    reasons: quarantine && JSON.stringify([quarantine]),
   });
   return { head: JSON.stringify(head), record };
 }
 
-/** A death is one, whoever tells of it. */
-function identityOf({ event, messageId }: News, kind: JobKind): string {
-  return kind !== 'ensure' && event.instanceId ? `${kind}:${event.instanceId}` : `message:${messageId}`;
+/**
+ * One termination is one job, whoever tells of it: its identity is the instance id. What names a node as well has a
+ * second identity, so that a claim about the wrong node, which gives up the first one, is still known when it is repeated.
+ */
+function identitiesOf({ event, messageId }: News, kind: JobKind): string[] {
+  if (kind === 'ensure' || !event.instanceId) return [`message:${messageId}`];
+  const identity = `${kind}:${event.instanceId}`;
+  return 'node' in event ? [identity, `${identity}@${event.node}`] : [identity];
 }
 
 /** The same for the same event, in whatever order its fields were given. */

@@ -1,5 +1,6 @@
 import type { LifecycleResult } from '../clients/autoscaling.ts';
 import type { ChefClient } from '../clients/chef.ts';
+import { isOurHook } from '../glob.ts';
 import type { JobRecord } from './record.ts';
 import type { Step, Steps } from './run.ts';
 import { type DowntimeDependencies, hostNames, withoutNagios } from './steps/downtime.ts';
@@ -9,6 +10,7 @@ export interface DryDependencies extends DowntimeDependencies {
   chef: ChefClient;
   stamp: (jobId: string) => Promise<void>;
   lifecycleResult: LifecycleResult;
+  lifecycleHooks: readonly string[];
 }
 
 /** What the step would do to the job's node now; undefined where it would find nothing to do. */
@@ -19,7 +21,7 @@ type Plan = (node: string, job: JobRecord) => Promise<string | undefined> | stri
  * needs clients that refuse changes (see dry-run.ts) only against what is forgotten here.
  */
 export function drySteps(real: Steps, dependencies: DryDependencies): Steps {
-  const { chef, stamp, lifecycleResult } = dependencies;
+  const { chef, stamp, lifecycleResult, lifecycleHooks } = dependencies;
   return {
     find: real.find,
     guard: real.guard,
@@ -41,9 +43,12 @@ export function drySteps(real: Steps, dependencies: DryDependencies): Steps {
       return `delete Chef node ${node}`;
     }),
     verify: would(node => `see that Chef has neither node nor client ${node}`),
-    'complete-lifecycle': would((_, { lifecycle }) =>
-      lifecycle ? `answer ${lifecycleResult} to hook ${lifecycle.hook} of ${lifecycle.group}` : undefined,
-    ),
+    'complete-lifecycle': would((_, { lifecycles }) => {
+      const ours = lifecycles.filter(lifecycle => isOurHook(lifecycleHooks, lifecycle));
+      if (ours.length === 0) return undefined;
+      const hooks = ours.map(({ group, hook }) => `hook ${hook} of ${group}`);
+      return `answer ${lifecycleResult} to ${hooks.join(' and ')}`;
+    }),
     'confirm-downtime': would(node => `see that the downtime of ${node} stands`),
     'recreate-client': would((_, job) => {
       const { lost, from } = job.facts;

@@ -1,5 +1,16 @@
 import type { LifecycleAction, News } from '../event.ts';
-import { type Job, type JobKind, type JobState, STEP_NAMES, type StepName, type StepRecord } from '../job.ts';
+import type { Evidence } from '../evidence.ts';
+import {
+  type Approval,
+  type Job,
+  type JobKind,
+  type JobResult,
+  type JobState,
+  type Machine,
+  STEP_NAMES,
+  type StepName,
+  type StepRecord,
+} from '../job.ts';
 
 /** What the steps of a job have learnt so far, kept for those after them and for the next attempt. */
 export interface Facts {
@@ -10,10 +21,24 @@ export interface Facts {
   instance?: string;
   /** AWS region that the node says it is in. */
   region?: string;
-  /** When EC2 was first asked and did not answer, in milliseconds since 1970. */
-  ec2AwaySince?: number | undefined;
-  /** When EC2 first said that the instance lives, in milliseconds since 1970. */
-  ec2AliveSince?: number | undefined;
+  /** AWS account that the node says it is in. */
+  account?: string;
+  /** Fingerprints of the client's keys when the job was checked. */
+  clientKeys?: string[];
+  /** When AWS first could not be asked whether the instance ended, in milliseconds since 1970. */
+  awayFrom?: number | undefined;
+  /** When AWS first said that the instance lives, in milliseconds since 1970. */
+  aliveFrom?: number | undefined;
+  /** When AWS confirmed that the instance ended or is ending, in milliseconds since 1970, and in which words. */
+  confirmed?: { at: number; because: string } | undefined;
+  /** Whether search was asked which node the instance is. */
+  searched?: boolean;
+  /** The lifecycle actions that are dealt with. */
+  completed?: string[];
+  /** When chef-client last ran on the node, in milliseconds since 1970. */
+  lastSeen?: number;
+  /** The machine as it was last looked at. */
+  machine?: Machine;
   /** When it was seen that node and client are gone, in milliseconds since 1970. */
   goneAt?: number;
   /** How often the node came back after that and was removed again. */
@@ -35,16 +60,24 @@ export interface AskedDowntime {
 
 /** A job as those see it who work on it. */
 export interface JobRecord extends Job {
-  /** Which of its tokens is good; an older run has nothing to say any more. */
+  /** The number in its valid token; tokens of earlier runs are stale. */
   run: number;
-  /** Who began it last; another one that had it before has nothing to say any more. */
+  /** The worker that began it last; what an earlier one wants to note is refused. */
   worker?: string;
   /** Its place among all jobs, by acceptance. */
   seq: number;
-  /** The instance waits for this action to be completed. */
-  lifecycle?: LifecycleAction;
-  /** When its event was published. */
-  publishedAt: Date;
+  /** The instance waits for these actions to be completed. */
+  lifecycles: LifecycleAction[];
+  /** Who said what it stands for; of one speaker the latest. */
+  evidence: Evidence[];
+  /** How often something was added to its evidence and lifecycle actions. */
+  heard: number;
+  /** When that was said last, as far as it is believed. */
+  saidAt: Date;
+  /** Whether a change in Chef was begun. */
+  touched: boolean;
+  /** What a person let pass, until the job ends. */
+  approval?: Approval;
   /** `traceparent` of the span in which its event was taken in. */
   trace?: string;
   facts: Facts;
@@ -73,11 +106,25 @@ export function toRecord(id: string, hash: Record<string, string>): JobRecord | 
     run: Number(hash['run'] ?? 0),
     ...(hash['worker'] && { worker: hash['worker'] }),
     seq: Number(hash['seq']),
-    publishedAt: new Date(Number(hash['publishedAt'])),
+    lifecycles: read(hash['lifecycles']) ?? [],
+    evidence: read(hash['evidence']) ?? [],
+    heard: Number(hash['heard'] ?? 0),
+    saidAt: new Date(Number(hash['saidAt'])),
+    touched: hash['touched'] === '1',
     ...(hash['trace'] && { trace: hash['trace'] }),
     ...(hash['approvedBy'] && { approvedBy: hash['approvedBy'] }),
-    ...(hash['approvedFor'] && { approvedFor: JSON.parse(hash['approvedFor']) as string[] }),
-    ...(hash['lifecycle'] && { lifecycle: JSON.parse(hash['lifecycle']) as LifecycleAction }),
-    facts: JSON.parse(hash['facts'] ?? '{}'),
+    ...parsed(hash, 'approvedFor', 'approval', 'reasons', 'machine'),
+    ...(hash['result'] && { result: hash['result'] as JobResult }),
+    facts: read(hash['facts']) ?? {},
   };
+}
+
+function read<T>(json: string | undefined): T | undefined {
+  return json === undefined ? undefined : JSON.parse(json);
+}
+
+/** The fields that are there, each of them JSON. */
+function parsed<K extends keyof JobRecord>(hash: Record<string, string>, ...names: K[]): Pick<JobRecord, K> {
+  const found = names.filter(name => hash[name]).map(name => [name, read(hash[name])]);
+  return Object.fromEntries(found);
 }

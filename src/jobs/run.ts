@@ -1,25 +1,29 @@
 import type { Logger } from 'pino';
-import { describe } from '../errors.ts';
+import { AppError, describe } from '../errors.ts';
+import { isApproved } from '../guard.ts';
 import type { StepName } from '../job.ts';
 import { plan } from '../plan.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Facts, JobRecord } from './record.ts';
-import type { Claimed, JobStore } from './store.ts';
+import { overruled } from './steps/overruled.ts';
+import type { Claimed, JobStore, Lock } from './store.ts';
 
-/** Thrown where another worker has the job by now: nothing more may be done for it here. */
+/** Thrown when another worker has the job now: nothing more may be done for it here. */
 export class LostLock extends Error {}
 
-/** Thrown where the job turned out to be about a node that another job works on, and waits for its turn. */
+/** Thrown when the job turned out to be about a node that another job works on: it waits for its turn. */
 export class Waits extends Error {}
 
 export interface StepResult {
   state: 'done' | 'skipped' | 'failed';
   note?: string;
-  /** What it learnt that those after it, or the next attempt, need. */
+  /** What it learnt that later steps, or the next attempt, need. */
   facts?: Facts;
+  /** Whether nothing is left to do but to complete lifecycle actions. */
+  ends?: true;
 }
 
-/** Thrown where what is left of a job has to wait, so that others may work meanwhile; no attempt is burnt by it. */
+/** Thrown when the rest of a job has to wait, so that others may work meanwhile; it does not count as an attempt. */
 export class Later extends Error {
   readonly delayMs: number;
 
@@ -34,10 +38,18 @@ export function isLeft(error: unknown): boolean {
   return error instanceof LostLock || error instanceof Waits || error instanceof Later;
 }
 
+/** Passed on to the HTTP request, which calls it right before it is sent. @throws AppError if it must not be sent */
+type BeforeSend = () => void;
+
 /** What a step may do besides its own calls. */
 export interface StepContext {
-  /** Right before each destructive call, with all steps before it recorded: @throws LostLock */
-  stillLocked: () => Promise<void>;
+  /**
+   * Does something that changes Chef, if this worker still has the job, with all steps before it recorded and the change
+   * noted for chef-client before and after it.
+   * @param readAt when the step began to read what it decided by, as performance.now(); now by default
+   * @throws LostLock; AppError `overruled` if an `ensure` was said after the deletion, `conflict` if that was too long ago
+   */
+  changeChef: <T>(act: (beforeSend: BeforeSend) => Promise<T>, readAt?: number) => Promise<T>;
   /** Makes the job one of this node. @throws Waits */
   claimNode: (node: string) => Promise<void>;
   /** The same for an instance. @throws Waits */
@@ -54,22 +66,45 @@ export interface RunDependencies {
   store: JobStore;
   dispatcher: Dispatcher;
   log: Logger;
-  stillLocked: () => Promise<void>;
+  /** BullMQ's lock of the job, and how long it lives from each change on, in milliseconds. */
+  lock: Lock & { ms: number };
+  /** Notes that a job has changed what Chef knows. */
+  stamp: (jobId: string) => Promise<void>;
 }
+
+/** Of the life of a lock; whoever was paused for longer must read again. */
+const FRESH = 0.8;
 
 /**
  * Works the steps of the job's plan that are not done yet. Each is recorded when it is done, while the next one begins
  * already; what cannot be undone waits for the record.
  */
-export async function runSteps(
-  job: JobRecord,
-  { steps, store, dispatcher, log, stillLocked }: RunDependencies,
-) {
+export async function runSteps(job: JobRecord, dependencies: RunDependencies) {
+  const { steps, store, dispatcher, log, lock, stamp } = dependencies;
   let recorded: Promise<unknown> = Promise.resolve();
   const context: StepContext = {
-    async stillLocked() {
+    async changeChef(act, readAt = performance.now()) {
       await recorded;
-      await stillLocked();
+      const answer = await store.mayChange(job, lock, isApproved(job.approval, 'overruled'));
+      if (answer === 'lost') throw new LostLock();
+      if (answer !== 'allowed') {
+        const reason = overruled(job, answer.ensured);
+        throw new AppError(reason.code, reason.message, { reasons: [reason] });
+      }
+      job.touched = true;
+      // Time that passes here is that of a process that was stopped, or of a machine that is overloaded.
+      const result = await act(() => {
+        if (performance.now() - readAt < lock.ms * FRESH) return;
+        throw new AppError(
+          'conflict',
+          `what was read of node ${job.node} is too old by now; reading it again`,
+          {
+            retryAfterMs: 0,
+          },
+        );
+      });
+      await stamp(job.id);
+      return result;
     },
     async claimNode(node) {
       await goOn(store.claimNode(job, node), dispatcher);
@@ -83,9 +118,12 @@ export async function runSteps(
       if (!(await store.remember(job, facts))) throw new LostLock();
     },
   };
+  let ended = false;
   for (const name of plan(job)) {
     if (job.steps.some(step => step.name === name && step.state !== 'failed')) continue;
-    const { facts, ...result } = await attempt(name, job, context, steps, store);
+    if (ended && name !== 'complete-lifecycle') continue;
+    const { facts, ends, ...result } = await attempt(name, job, context, steps, store);
+    ended ||= ends === true;
     const record = { name, at: new Date().toISOString(), ...result };
     const kept = store.recordStep(job, record, facts).then(isOurs => {
       if (!isOurs) throw new LostLock();

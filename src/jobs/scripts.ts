@@ -9,6 +9,8 @@ const NAMES = [
   'note',
   'list',
   'revive',
+  'change-chef',
+  'last-said',
   'spend',
   'refund',
   'stamp',

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import { AppError } from '../errors.ts';
+import { AppError, type Reason } from '../errors.ts';
 import type { News } from '../event.ts';
-import type { JobKind, JobState, StepName, StepRecord } from '../job.ts';
+import type { Approval, JobKind, JobResult, JobState, Machine, StepRecord } from '../job.ts';
 import { type Arrival, arrivalOf, fields } from './arrival.ts';
 import { type JobFilter, lists, matches } from './job-filter.ts';
 import { type Facts, type JobError, type JobRecord, toRecord } from './record.ts';
@@ -9,27 +9,46 @@ import type { RedisCheck } from './redis-check.ts';
 import type { RunScript } from './scripts.ts';
 import { together } from './together.ts';
 
-/** The steps of a deletion that are done once more for a node that came back. */
-const DONE_AGAIN: readonly StepName[] = [
-  'find',
-  'guard',
-  'archive',
-  'delete-client',
-  'delete-node',
-  'verify',
-];
-
 /** What is noted together with a new state. */
-interface Change {
+export interface Change {
   attempts?: number;
   /** null removes it. */
   error?: JobError | null;
+  reasons?: readonly Reason[];
+  machine?: Machine;
+  result?: JobResult;
   finishedAt?: string;
-  /** Who said that a held job shall go on all the same. */
+  /** Who let a held job go on, and for what; null ends what was let pass. */
   approvedBy?: string;
-  approvedFor?: string[];
-  /** A person decided that nothing shall be done; news of the same death does not change that. */
-  discarded?: boolean;
+  approvedFor?: readonly string[];
+  approval?: Approval | null;
+  /** Not if something was added to the job since it was read so. */
+  heard?: number;
+  /** Gives up the instance's identity: the job turned out not to be about that instance. */
+  release?: boolean;
+  /** Forgets which steps are done. */
+  again?: boolean;
+}
+
+/** What became of a move. */
+export type Moved =
+  | { moved: true; tokens: Token[] }
+  /** `heard`: something was added to the job meanwhile. */
+  | { moved: false; state: JobState | undefined; heard?: true };
+
+/** What was last said of a node and its instance; milliseconds since 1970, 0 if never. */
+export interface LastSaid {
+  ensured: number;
+  deleted: number;
+  /** When a person asked for the node's deletion, and who. */
+  asked: number;
+  by: string;
+}
+
+/** BullMQ's lock of a job: its key below the prefix, and what the worker put there. */
+export interface Lock {
+  key: string;
+  value: string;
 }
 
 /** What became of a job that learnt what it is about. */
@@ -37,7 +56,7 @@ export interface Claimed {
   /** Whether it may go on; else it waits for its turn. */
   goesOn: boolean;
   tokens: Token[];
-  /** Another worker has it by now. */
+  /** Another worker has it now. */
   lost?: true;
 }
 
@@ -46,7 +65,7 @@ export type Token = string;
 
 type Accepted = [jobId: string, outcome: 'accepted' | 'duplicate' | 'mismatch', ...tokens: Token[]];
 
-/** Two share what a call costs; with more of them, Redis has nothing to do until the last of them is read. */
+/** Batch size. Larger batches leave Redis idle while we parse replies. */
 const ARRIVALS_AT_ONCE = 2;
 
 /** The jobs in Redis: the one source of truth of what was asked, what was done and what is left. */
@@ -109,60 +128,103 @@ export class JobStore {
 
   /**
    * Begins the job of a token that BullMQ handed out.
-   * @param lock BullMQ's: its key below the prefix, and what this worker had put there
-   * @returns undefined where nothing is to be done for it; `lost` where another has the lock by now
+   * @returns undefined if nothing is to be done for it; `lost` if another worker has the lock now
    */
-  async begin(
-    token: Token,
-    worker: string,
-    lock: { key: string; value: string },
-  ): Promise<JobRecord | 'lost' | undefined> {
+  async begin(token: Token, worker: string, lock: Lock): Promise<JobRecord | 'lost' | undefined> {
     const [id = '', run = ''] = token.split('.');
     const reply = (await this.#run('begin', id, run, worker, lock.key, lock.value)) as string[] | 0 | null;
     if (reply === 0) return 'lost';
     return reply === null ? undefined : toRecord(id, hashOf(reply));
   }
 
-  /** Moves a job of this run and worker on; false where it is no longer with them or in none of the states. */
+  /** Moves a job of this run and worker to another state, if it is in one of those allowed. */
   async move(
     job: { id: string; run?: number; worker?: string },
     from: readonly JobState[],
     to: JobState,
     change: Change = {},
-  ): Promise<{ moved: true; tokens: Token[] } | { moved: false; state: JobState | undefined }> {
+  ): Promise<Moved> {
     const patch = fields({
       attempts: change.attempts?.toString(),
       error: change.error === null ? '' : change.error && JSON.stringify(change.error),
+      reasons: change.reasons && JSON.stringify(change.reasons),
+      machine: change.machine && JSON.stringify(change.machine),
+      result: change.result,
       finishedAt: change.finishedAt,
       approvedBy: change.approvedBy,
       approvedFor: change.approvedFor && JSON.stringify(change.approvedFor),
-      discarded: change.discarded ? '1' : undefined,
+      approval: change.approval === null ? '' : change.approval && JSON.stringify(change.approval),
     });
-    const reply = (await this.#run('move', job.id, holder(job), from.join(','), to, ...patch)) as [
-      number,
-      ...string[],
-    ];
-    const [moved, ...rest] = reply;
+    const how = change.release ? 'release' : change.again ? 'again' : '';
+    const reply = await this.#run(
+      'move',
+      job.id,
+      holder(job),
+      from.join(','),
+      to,
+      change.heard ?? '',
+      how,
+      ...patch,
+    );
+    const [moved, ...rest] = reply as [number, ...string[]];
     if (moved === 1) return { moved: true, tokens: rest };
-    return { moved: false, state: (rest[0] || undefined) as JobState | undefined };
+    return {
+      moved: false,
+      state: (rest[0] || undefined) as JobState | undefined,
+      ...(rest[1] === 'heard' && { heard: true }),
+    };
   }
 
   /**
-   * Opens a deletion again that was done, since its node is there again, with all its guards; `undone` where an `ensure`
-   * has come after it.
+   * Opens a deletion again that was done, since its node is there again, with all its guards; `undone` if an `ensure` was
+   * said after it.
    */
   async revive(
     job: JobRecord,
     facts: Facts = {},
   ): Promise<{ moved: true; tokens: Token[] } | { moved: false; state: JobState | 'undone' | undefined }> {
-    const learnt = JSON.stringify({ ...job.facts, ...facts });
-    const reply = await this.#run('revive', job.id, learnt, ...DONE_AGAIN.map(step => `step:${step}`));
+    const reply = await this.#run('revive', job.id, JSON.stringify({ ...job.facts, ...facts }));
     const [moved, ...rest] = reply as [number, ...string[]];
     if (moved === 1) return { moved: true, tokens: rest };
     return { moved: false, state: (rest[0] || undefined) as JobState | undefined };
   }
 
-  /** Takes the line of the node that a job turned out to be about; where another is before it there, the job waits. */
+  /**
+   * Asked right before each change in Chef, which is noted for chef-client in the same step.
+   * @returns `lost` if another worker has the job now; when an `ensure` was said, if that was after the deletion
+   */
+  async mayChange(
+    job: JobRecord,
+    lock: Lock & { ms: number },
+    overruledApproved: boolean,
+  ): Promise<'allowed' | 'lost' | { ensured: number }> {
+    const approved = overruledApproved ? 'overruled' : '';
+    const reply = await this.#run(
+      'change-chef',
+      job.id,
+      holder(job),
+      lock.key,
+      lock.value,
+      lock.ms,
+      approved,
+    );
+    if (reply === 1) return 'allowed';
+    return reply === 0 ? 'lost' : { ensured: Number((reply as number[])[0]) };
+  }
+
+  async lastSaid(node: string | null, instanceId: string | null): Promise<LastSaid> {
+    const reply = (await this.#run('last-said', node ?? '', instanceId ?? '')) as string[];
+    const [ensured, deleted, asked, by = ''] = reply;
+    return { ensured: Number(ensured), deleted: Number(deleted), asked: Number(asked), by };
+  }
+
+  /** Redis's clock, which all processes share. */
+  async now(): Promise<Date> {
+    const [seconds, micros] = (await this.#redis.time()) as unknown as [string | number, string | number];
+    return new Date(Number(seconds) * 1000 + Math.floor(Number(micros) / 1000));
+  }
+
+  /** Queues the job behind earlier jobs for the node that it turned out to be about. */
   async claimNode(job: JobRecord, node: string): Promise<Claimed> {
     return this.#claim(job, [`n:${node}`, `node:${node}`, 'node', node]);
   }
@@ -187,14 +249,14 @@ export class JobStore {
 
   /**
    * @param facts what the step learnt
-   * @returns false where another worker has the job by now
+   * @returns false if another worker has the job now
    */
   recordStep(job: JobRecord, step: StepRecord, facts?: Facts): Promise<boolean> {
     Object.assign(job.facts, facts);
     return this.#note(job, { [`step:${step.name}`]: step, ...(facts && { facts: job.facts }) });
   }
 
-  /** @returns false where another worker has the job by now */
+  /** @returns false if another worker has the job now */
   remember(job: JobRecord, facts: Facts): Promise<boolean> {
     Object.assign(job.facts, facts);
     return this.#note(job, { facts: job.facts });

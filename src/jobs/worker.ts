@@ -3,14 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Job as BullJob, DelayedError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { AppError, describe } from '../errors.ts';
-import type { JobState } from '../job.ts';
+import { AppError, describe, type HoldCode } from '../errors.ts';
+import { isSaidBy } from '../evidence.ts';
+import type { JobResult, JobState } from '../job.ts';
 import { type Dispatcher, QUEUE } from './dispatch.ts';
 import type { Outages } from './outage.ts';
 import type { JobError, JobRecord } from './record.ts';
 import { type Fate, fateOf } from './retry.ts';
 import { Later, LostLock, runSteps, type Steps, Waits } from './run.ts';
-import type { JobStore } from './store.ts';
+import type { Change, JobStore } from './store.ts';
 
 export interface WorkerOptions {
   prefix: string;
@@ -29,13 +30,17 @@ export interface WorkerDependencies {
   outages: Outages;
   /** Called at each further attempt of a job whose instance waits for it. */
   heartbeat: (job: JobRecord) => Promise<void>;
-  /** Called when a job ended in failure, or waits for a person from now on. */
+  /** Notes that a job has changed what Chef knows. */
+  stamp: (jobId: string) => Promise<void>;
+  /** Takes back what a job that ends without its deletion did before: its downtime, and its part of the budget. */
+  undo: (job: JobRecord) => Promise<void>;
+  /** Called when a job failed, or waits for a person from now on. */
   onTrouble: (job: JobRecord, state: 'failed' | 'held', error: JobError) => void;
   /** Called whenever a job ended, or waits for a person from now on; it may have been the last that was open. */
   onSettled: (job: JobRecord, state: JobState) => void;
 }
 
-/** Takes no more jobs and waits for those under way. */
+/** `close` takes no more jobs and waits for those under way. */
 export interface RunningWorker {
   close: () => Promise<void>;
 }
@@ -43,18 +48,20 @@ export interface RunningWorker {
 const PING_TIMEOUT_MS = 1_000;
 /** Only the order in which jobs come back: the worker is paused until the outage ends. */
 const OUTAGE_WAIT_MS = 1_000;
+/** How often it is tried to take back what a job did before the job ends all the same. */
+const UNDO_ATTEMPTS = 5;
+const UNDO_WAIT_MS = 5_000;
 
 /** Takes jobs from BullMQ and works them; what happened is in the record before BullMQ hears of it. */
 export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): RunningWorker {
-  const { store, dispatcher, log, steps, outages, heartbeat, onTrouble, onSettled } = dependencies;
+  const { store, dispatcher, log, steps, outages, heartbeat, stamp, undo, onTrouble, onSettled } =
+    dependencies;
 
   /** @throws LostLock; DelayedError */
-  async function work(bull: BullJob, lock = ''): Promise<void> {
-    const stillLocked = async () => {
-      if ((await bull.extendLock(lock, options.lockMs)) !== 1) throw new LostLock();
-    };
+  async function work(bull: BullJob, lockValue = ''): Promise<void> {
     const token = bull.id ?? '';
-    const job = await store.begin(token, randomUUID(), { key: `${QUEUE}:${token}:lock`, value: lock });
+    const lock = { key: `${QUEUE}:${token}:lock`, value: lockValue, ms: options.lockMs };
+    const job = await store.begin(token, randomUUID(), lock);
     if (job === 'lost') throw new LostLock();
     if (!job) return;
     const jobLog = log.child({ job: job.id, kind: job.kind, instanceId: job.instanceId });
@@ -63,25 +70,34 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
         await heartbeat(job).catch(error => jobLog.warn({ err: describe(error) }, 'no heartbeat'));
       let left: JobRecord | undefined = job;
       while (left) {
-        await runSteps(left, { steps, store, dispatcher, log: jobLog, stillLocked });
-        // News that came meanwhile may have left something to do.
-        left = (await end(left, 'done')) ? undefined : await store.get(job.id);
-        if (left && (left.state !== 'running' || left.run !== job.run || left.worker !== job.worker))
-          throw new LostLock();
+        await runSteps(left, { steps, store, dispatcher, log: jobLog, lock, stamp });
+        // What was heard meanwhile may have left something to do.
+        left = (await end(left, 'done', { result: resultOf(left) })) ? undefined : await readAgain(left);
       }
       jobLog.info({ attempts: job.attempts, node: job.node }, 'job done');
     } catch (error) {
       if (error instanceof Waits) return;
       if (error instanceof LostLock) {
         jobLog.warn('lost the job’s lock: another worker goes on with it');
-        // BullMQ must not take the job for done: should nobody else have it, it comes back.
+        // BullMQ must not take the job for done: if no other worker has it, it comes back.
         throw error;
       }
       const delayMs = error instanceof Later ? await giveWay(job, error) : await fail(job, error, jobLog);
       if (delayMs === undefined) return;
-      await bull.moveToDelayed(Date.now() + delayMs, lock);
+      await bull.moveToDelayed(Date.now() + delayMs, lockValue);
       throw new DelayedError();
     }
+  }
+
+  /**
+   * Reads a job to which something was added while it was worked. If AWS told of the end meanwhile, which does not know
+   * names, the job looks again which node the instance is.
+   * @throws LostLock if the job is no longer with this worker
+   */
+  async function readAgain(job: JobRecord): Promise<JobRecord> {
+    const now = await store.get(job.id);
+    if (now?.state !== 'running' || now.run !== job.run || now.worker !== job.worker) throw new LostLock();
+    return isSaidBy(now, 'aws') && !isSaidBy(job, 'aws') ? { ...now, steps: [] } : now;
   }
 
   /** @returns how long, in milliseconds @throws LostLock */
@@ -91,7 +107,18 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     return delayMs;
   }
 
-  /** @returns how long to wait before the next attempt, in milliseconds; undefined where there is none */
+  async function retryLater(
+    job: JobRecord,
+    error: JobError,
+    attempts: number,
+    delayMs: number,
+  ): Promise<number> {
+    const { moved } = await store.move(job, ['running'], 'retrying', { attempts, error });
+    if (!moved) throw new LostLock();
+    return delayMs;
+  }
+
+  /** @returns how long to wait before the next attempt, in milliseconds; undefined if there is none */
   async function fail(job: JobRecord, error: unknown, jobLog: Logger): Promise<number | undefined> {
     const outage = await outages.explains(error);
     const fate: Fate = outage ? { kind: 'retry', delayMs: OUTAGE_WAIT_MS } : fateOf(error, job.attempts);
@@ -104,23 +131,66 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
         { err: said.message, attempts: job.attempts, inMs: fate.delayMs },
         'job will be tried again',
       );
-      // What no job could have done is no attempt of this one.
-      const attempts = outage ? job.attempts - 1 : job.attempts;
-      const { moved } = await store.move(job, ['running'], 'retrying', { attempts, error: said });
-      if (!moved) throw new LostLock();
-      return fate.delayMs;
+      // Failures caused by an outage do not count as attempts.
+      return retryLater(job, said, outage ? job.attempts - 1 : job.attempts, fate.delayMs);
     }
-    const state = fate.kind === 'hold' ? 'held' : 'failed';
+    try {
+      await undo(job);
+    } catch (undoError) {
+      jobLog.warn(
+        { err: describe(undoError), attempts: job.attempts },
+        'what was done is not taken back yet',
+      );
+      if (job.attempts < UNDO_ATTEMPTS) return retryLater(job, said, job.attempts, UNDO_WAIT_MS);
+    }
+    return settle(job, fate.kind, error, said, jobLog);
+  }
+
+  /** @returns 0 if something was added to the job meanwhile, so that it looks again at once */
+  async function settle(
+    job: JobRecord,
+    fate: 'hold' | 'fail',
+    error: unknown,
+    said: JobError,
+    jobLog: Logger,
+  ): Promise<number | undefined> {
+    if (said.code === 'overruled' && !isSaidBy(job, 'aws', 'person', 'approver')) {
+      // The host itself said so later: nobody has to decide.
+      jobLog.info({ node: job.node, why: said.message }, 'job done: overruled');
+      return (await end(job, 'done', { result: 'overruled' })) ? undefined : lookAgain(job, said);
+    }
+    const state = fate === 'hold' ? 'held' : 'failed';
+    const reasons = error instanceof AppError ? error.reasons : undefined;
+    const change: Change = {
+      error: said,
+      ...(state === 'held' && {
+        reasons: reasons ?? [{ code: said.code as HoldCode, message: said.message }],
+        ...(job.facts.machine && { machine: job.facts.machine }),
+        release: reasons?.some(({ code }) => code === 'other-instance') ?? false,
+      }),
+    };
+    if (!(await end(job, state, change))) return lookAgain(job, said);
     jobLog.error({ node: job.node, err: said.message, attempts: job.attempts }, `job ${state}`);
-    if (!(await end(job, state, said))) throw new LostLock();
     onTrouble(job, state, said);
     return undefined;
   }
 
-  async function end(job: JobRecord, state: JobState, error?: JobRecord['error']): Promise<boolean> {
+  async function lookAgain(job: JobRecord, said: JobError): Promise<number> {
+    return retryLater(await readAgain(job), said, job.attempts, 0);
+  }
+
+  /** @returns false if something was added to the job since it was read @throws LostLock */
+  async function end(job: JobRecord, state: JobState, change: Change = {}): Promise<boolean> {
     const finishedAt = state === 'held' ? {} : { finishedAt: new Date().toISOString() };
-    const result = await store.move(job, ['running'], state, { ...finishedAt, ...(error && { error }) });
-    if (!result.moved) return false;
+    const result = await store.move(job, ['running'], state, {
+      ...finishedAt,
+      ...change,
+      // What was approved counts until the job ends.
+      ...(state !== 'held' && { approval: null }),
+      heard: job.heard,
+    });
+    if (!result.moved && result.heard) return false;
+    if (!result.moved) throw new LostLock();
     dispatcher.dispatch(result.tokens);
     onSettled(job, state);
     return true;
@@ -144,6 +214,17 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       await worker.close(!(await answers(dependencies.redis)));
     },
   };
+}
+
+function resultOf({ kind, touched, facts }: JobRecord): JobResult {
+  switch (kind) {
+    case 'delete':
+      return touched ? 'deleted' : 'nothing-found';
+    case 'ensure':
+      return facts.lost?.node || facts.lost?.client ? 'restored' : 'unchanged';
+    case 'downtime':
+      return facts.downtime ? 'downtime-set' : 'nothing-found';
+  }
 }
 
 async function answers(redis: Redis): Promise<boolean> {

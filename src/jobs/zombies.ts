@@ -7,7 +7,7 @@ import type { Raise } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { JobRecord } from './record.ts';
 import type { RunScript } from './scripts.ts';
-import type { Sighting } from './steps/zombie.ts';
+import type { Sighting } from './steps/return.ts';
 import type { JobStore } from './store.ts';
 
 export interface ZombieDependencies {
@@ -95,7 +95,7 @@ export class Zombies {
     if (job.state !== 'done') return true;
     const sighting = await this.#dependencies.look(job);
     if (sighting.kind === 'doubtful') this.#tell(job, sighting.why);
-    if (sighting.kind !== 'zombie') return true;
+    if (sighting.kind !== 'returned') return true;
     const returns = (job.facts.returns ?? 0) + 1;
     if (returns > MOST_RETURNS) {
       this.#tell(

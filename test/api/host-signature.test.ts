@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DoubtHost, type HostTrust, hostGate } from '../../src/api/verify-host.ts';
+import { type HostTrust, hostGate, type VerifyHost } from '../../src/api/verify-host.ts';
 import { AppError } from '../../src/errors.ts';
 import { parseEvent } from '../../src/parse-event.ts';
 import type { Service } from '../../src/service.ts';
@@ -218,18 +218,26 @@ describe('the gate', () => {
     public_key,
     expiration_date,
   });
-  const doubt = (trust: Partial<HostTrust>, method = 'delete') => {
+  const doubt = async (trust: Partial<HostTrust>, method = 'delete') => {
     const event = parseEvent(signHostMessage({ ...goodbye('web-1'), method }, by(privateKey)));
     if (!event) throw new Error('no event');
-    const gate: DoubtHost = hostGate({
+    const gate: VerifyHost = hostGate({
       required: true,
       audiences: new Set(['deaths']),
       keys: async () => undefined,
       archivedKeys: async () => undefined,
+      deletionAskedBy: async () => undefined,
       claimNonce: async () => true,
       ...trust,
     });
-    return gate(event, { source: 'sns', place: 'hosts', messageId: 'id', publishedAt: now, saidAt: now });
+    const { quarantine } = await gate(event, {
+      source: 'sns',
+      place: 'hosts',
+      messageId: 'id',
+      publishedAt: now,
+      saidAt: now,
+    });
+    return quarantine?.message;
   };
   const at = (ms: number) => new Date(now.getTime() + ms).toISOString();
 

@@ -13,7 +13,7 @@ test.each([
   ['permission', 'fail'],
   ['rejected', 'fail'],
   ['invalid', 'fail'],
-  ['contradiction', 'hold'],
+  ['other-instance', 'hold'],
 ] as [ErrorCode, string][])('%s: %s', (code, kind) => expect(fate(code)).toBe(kind));
 
 test('an error that nobody foresaw is tried again, and given up after 30 attempts', () => {
@@ -23,7 +23,7 @@ test('an error that nobody foresaw is tried again, and given up after 30 attempt
 });
 
 test('what waits for a person is held at any attempt', () =>
-  expect(fate('contradiction', 1_000)).toBe('hold'));
+  expect(fate('other-instance', 1_000)).toBe('hold'));
 
 test('a wait that the service asked for is kept to', () => {
   expect(fateOf(new AppError('unavailable', 'x', { retryAfterMs: 7_000 }), 1)).toEqual({

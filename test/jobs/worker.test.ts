@@ -52,6 +52,8 @@ function work(find: Step = noStep, { store = it.store } = {}): void {
       log,
       outages: new Outages([], log),
       heartbeat: async () => {},
+      stamp: async () => {},
+      undo: async () => {},
       onTrouble: () => {},
       onSettled: () => {},
     },

@@ -1,15 +1,19 @@
 -- The record of a job is a hash; everything else here is found from it or leads to it:
---   job:ID              the record; `state`, `run` (which of its tokens is good), `worker` (who
---                       began it last), `seq` (its place in lists)
+--   job:ID              the record; `state`, `run` (the number in its valid token), `worker` (who began it last), `seq`
+--                       (its place in lists), `evidence` (who said what, JSON), `heard` (how often something was added to that)
 --   list:KIND:STATE     all jobs, by seq
---   node:NAME           the jobs of a node, by seq            instance:ID   the same of an instance
+--   node:NAME           the jobs of a node, by seq            instance:ID   the jobs of an instance
 --   line:KEY            the open jobs of a node or instance, by turn: one works, the others wait
 --   active              KEY -> the job that works in that line
---   known:IDENTITY      the job that an event already has
---   outbox              `ID.RUN` to be handed to BullMQ, by when it may be taken for that; taken out when BullMQ has it
+--   known:IDENTITY      job: the job that has this identity; forming: that job is not complete yet
+--   said:i:ID, said:n:NAME   what was last said of an instance or of a node's name, in ms since 1970: ensured (that it must
+--                       be there), deleted (a deletion that was carried out), asked (a person asked for its deletion; by: who)
+--   outbox              `ID.RUN` to be handed to BullMQ, by the time at which a process may take it; removed when BullMQ has it
 --   hour:HOUR           KIND:STATE -> the jobs accepted within that hour (UTC, 2026-01-31T09) that are in that state
--- The id of a job that changed is published to the channel `changed`; `trigger` where a chef-client run begins or ends.
--- The channel `outbox` tells those who hand over that there is something.
+-- The id of a job that changed is published to the channel `changed`; `trigger` when a chef-client run begins or ends.
+--
+-- Redis does not roll back a script that fails. So the write that makes a change count comes last in every function: a
+-- script that failed before it can be run again, and then finishes the change. What only informs (counts, PUBLISH) may fail.
 local P = KEYS[1] .. ':'
 
 -- Redis's clock in ms. Times that decide something come from it, since the clocks of processes differ.
@@ -32,7 +36,7 @@ local function open(state)
   return state == 'queued' or state == 'running' or state == 'retrying'
 end
 
--- Whether a job is still in this run, and in the hands of this worker: `RUN:WORKER`, `RUN`, or '' for whichever.
+-- Whether a job is still in this run and with this worker: `RUN:WORKER`, `RUN`, or '' for any.
 local function is_with(id, who)
   local run, worker = string.match(who, '^([^:]*):?(.*)$')
   local current, holder = unpack(redis.call('HMGET', P .. 'job:' .. id, 'run', 'worker'))
@@ -41,31 +45,35 @@ end
 
 -- A job as the functions below take it, read once for a script.
 local function job_of(id)
-  local kind, state, seq, received, keys =
-    unpack(redis.call('HMGET', P .. 'job:' .. id, 'kind', 'state', 'seq', 'receivedAt', 'keys'))
-  return { id = id, record = P .. 'job:' .. id, kind = kind, state = state, seq = seq, received = received, keys = keys and cjson.decode(keys) }
+  local kind, state, seq, received, keys, run =
+    unpack(redis.call('HMGET', P .. 'job:' .. id, 'kind', 'state', 'seq', 'receivedAt', 'keys', 'run'))
+  return {
+    id = id, record = P .. 'job:' .. id, kind = kind, state = state, seq = seq, received = received,
+    keys = keys and cjson.decode(keys), run = tonumber(run or 0),
+  }
 end
 
 local HOUR_SECONDS = 8 * 86400
 
-local function count_in_hour(job, to)
+local function count_in_hour(job, from, to)
   local hour = P .. 'hour:' .. string.sub(job.received or '', 1, 13)
-  if job.state and redis.call('EXISTS', hour) == 0 then return end
-  if job.state then redis.call('HINCRBY', hour, job.kind .. ':' .. job.state, -1) end
-  if redis.call('HINCRBY', hour, job.kind .. ':' .. to, 1) == 1 then redis.call('EXPIRE', hour, HOUR_SECONDS) end
+  if from and redis.pcall('EXISTS', hour) == 0 then return end
+  if from then redis.pcall('HINCRBY', hour, job.kind .. ':' .. from, -1) end
+  if redis.pcall('HINCRBY', hour, job.kind .. ':' .. to, 1) == 1 then redis.pcall('EXPIRE', hour, HOUR_SECONDS) end
 end
 
 local function changed(what)
-  redis.call('PUBLISH', P .. 'changed', what)
+  redis.pcall('PUBLISH', P .. 'changed', what)
 end
 
 -- …: further fields of the record, and their values.
 local function set_state(job, to, ...)
-  redis.call('HSET', job.record, 'state', to, ...)
-  if job.state then redis.call('ZREM', P .. 'list:' .. job.kind .. ':' .. job.state, job.id) end
+  local from = job.state
   redis.call('ZADD', P .. 'list:' .. job.kind .. ':' .. to, job.seq, job.id)
-  count_in_hour(job, to)
+  if from and from ~= to then redis.call('ZREM', P .. 'list:' .. job.kind .. ':' .. from, job.id) end
+  redis.call('HSET', job.record, 'state', to, ...)
   job.state = to
+  count_in_hour(job, from, to)
   changed(job.id)
 end
 
@@ -76,9 +84,16 @@ local function try(job, tokens)
     if redis.call('HEXISTS', P .. 'active', key) == 1 then return end
     if redis.call('ZRANGE', P .. 'line:' .. key, 0, 0)[1] ~= job.id then return end
   end
-  for _, key in ipairs(job.keys) do redis.call('HSET', P .. 'active', key, job.id) end
-  local token = job.id .. '.' .. redis.call('HINCRBY', job.record, 'run', 1)
+  job.run = job.run + 1
+  redis.call('HSET', job.record, 'run', job.run)
+  local token = job.id .. '.' .. job.run
   redis.call('ZADD', P .. 'outbox', 0, token)
+  local works = {}
+  for _, key in ipairs(job.keys) do
+    works[#works + 1] = key
+    works[#works + 1] = job.id
+  end
+  if #works > 0 then redis.call('HSET', P .. 'active', unpack(works)) end
   tokens[#tokens + 1] = token
 end
 
@@ -97,38 +112,106 @@ local function stop_working(job)
   for _, key in ipairs(job.keys) do
     if redis.call('HGET', P .. 'active', key) == job.id then redis.call('HDEL', P .. 'active', key) end
   end
-  -- Its token is used up: handed out again after a kill, it must not begin the job out of turn.
-  redis.call('HINCRBY', job.record, 'run', 1)
 end
 
-local function leave_lines(job, tokens)
+-- Lets the next job of each of its lines work, and then gives the job its state. Its token becomes invalid with that:
+-- handed out again after a kill, it must not begin the job out of turn.
+local function leave_lines(job, tokens, to, ...)
   stop_working(job)
   for _, key in ipairs(job.keys) do redis.call('ZREM', P .. 'line:' .. key, job.id) end
   try_next(job.keys, tokens)
+  set_state(job, to, 'run', job.run + 1, ...)
 end
 
--- An `ensure` undoes the deaths of its instance and of its node: what is told of them from then on is a new death.
-local function undo_deaths(job)
+-- Longer than any queue keeps a message; the record itself may be forgotten earlier.
+local MEMORY_SECONDS = 400 * 86400
+
+local function remember(key, field, time, ...)
+  local before = tonumber(redis.call('HGET', key, field) or 0)
+  if tonumber(time) > before then redis.call('HSET', key, field, time, ...) end
+  redis.call('EXPIRE', key, MEMORY_SECONDS)
+end
+
+-- An `ensure` and a deletion are remembered for the instance and for the node's name, whether or not the other is known.
+local function remember_said(field, node, instance, time, ...)
+  if instance then remember(P .. 'said:i:' .. instance, field, time, ...) end
+  if node then remember(P .. 'said:n:' .. node, field, time, ...) end
+end
+
+-- When something was last said of an instance or of a node's name; 0 if never.
+local function last_said(field, node, instance)
+  local of_instance = instance and redis.call('HGET', P .. 'said:i:' .. instance, field)
+  local of_node = node and redis.call('HGET', P .. 'said:n:' .. node, field)
+  return math.max(tonumber(of_instance or 0), tonumber(of_node or 0))
+end
+
+local function remember_ensure(job)
   if job.kind ~= 'ensure' then return end
-  local node, instance, at = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'publishedAt'))
-  local function undo(of)
-    local death = P .. 'known:delete:' .. of
-    local before = tonumber(redis.call('HGET', death, 'ensuredAt') or 0)
-    if redis.call('EXISTS', death) == 1 and tonumber(at) > before then redis.call('HSET', death, 'ensuredAt', at) end
-  end
-  if instance then undo(instance) end
-  local recent = node and redis.call('ZREVRANGE', P .. 'node:' .. node, 0, 19) or {}
-  for _, earlier in ipairs(recent) do
-    local ended = redis.call('HGET', P .. 'job:' .. earlier, 'instanceId')
-    if ended then undo(ended) end
+  local node, instance, at = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'saidAt'))
+  remember_said('ensured', node, instance, at)
+end
+
+-- Every step of the plans; a job that looks again does all of them again.
+local STEPS = {
+  'find', 'guard', 'downtime', 'archive', 'delete-client', 'delete-node', 'verify', 'confirm-downtime', 'alert',
+  'recreate-client', 'recreate-node', 'cancel-downtime',
+}
+
+-- The identities that nobody has are the job's again.
+local function take_identities(job)
+  for _, identity in ipairs(cjson.decode(redis.call('HGET', job.record, 'identities') or '[]')) do
+    local key = P .. 'known:' .. identity
+    if redis.call('HSETNX', key, 'job', job.id) == 1 then redis.call('EXPIRE', key, MEMORY_SECONDS) end
   end
 end
 
--- Back into the lines, behind all that was accepted until now.
-local function reopen(job, tokens)
-  redis.call('HDEL', job.record, 'error', 'finishedAt', 'discarded')
-  set_state(job, 'queued', 'attempts', 0, 'openedAt', redis.call('TIME')[1] * 1000)
-  undo_deaths(job)
+-- Back into the lines, behind all that was accepted until now. …: further fields to set.
+local function reopen(job, tokens, ...)
+  redis.call('HDEL', job.record, 'error', 'reasons', 'finishedAt', 'result', 'approval')
+  take_identities(job)
+  remember_ensure(job)
   join_lines(job, redis.call('INCR', P .. 'seq'))
+  -- Left by a script that failed: a job that is not open does not work.
+  stop_working(job)
   try(job, tokens)
+  set_state(job, 'queued', 'attempts', 0, 'openedAt', redis.call('TIME')[1] * 1000, ...)
+end
+
+-- Every step of the plans but the completion of lifecycle actions: Auto Scaling takes that once.
+local STEPS = {
+  'find', 'guard', 'downtime', 'archive', 'delete-client', 'delete-node', 'verify', 'confirm-downtime', 'alert',
+  'recreate-client', 'recreate-node', 'cancel-downtime',
+}
+
+-- Has a job look again from the beginning when it is opened again.
+local function forget_steps(job)
+  local fields = {}
+  for at, step in ipairs(STEPS) do fields[at] = 'step:' .. step end
+  redis.call('HDEL', job.record, unpack(fields))
+end
+
+-- What an event says is added to what a job already knows; of one speaker (`from` and `node`) only the latest is kept.
+-- evidence: { from, rank, saidAt, node?, key?, doubt? }
+-- Returns fields and values to set, whether it is better founded, and whether it was said later than what was known
+local function add_evidence(job, evidence)
+  local known, rank, said, heard = unpack(redis.call('HMGET', job.record, 'evidence', 'rank', 'saidAt', 'heard'))
+  local list = known and cjson.decode(known) or {}
+  rank, said = tonumber(rank or 0), tonumber(said or 0)
+  local at = #list + 1
+  for i, each in ipairs(list) do
+    if each.from == evidence.from and each.node == evidence.node then at = i end
+  end
+  local earlier = list[at]
+  -- A claim that nobody has confirmed does not move the time of what is believed.
+  local counts = evidence.rank >= 2 or rank < 2
+  local better = evidence.rank > rank
+  local later = evidence.saidAt > (earlier and earlier.saidAt or counts and said or 0)
+  if earlier and not later then return nil, false, false end
+  list[at] = evidence
+  local fields = { 'evidence', cjson.encode(list), 'rank', math.max(rank, evidence.rank), 'heard', tonumber(heard or 0) + 1 }
+  if counts and evidence.saidAt > said then
+    fields[#fields + 1] = 'saidAt'
+    fields[#fields + 1] = evidence.saidAt
+  end
+  return fields, better, later
 end

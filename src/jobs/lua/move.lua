@@ -1,33 +1,38 @@
--- Moves a job to another state, if it is in one that allows it and, where a run is given, in that run.
--- ARGV: id, RUN:WORKER or RUN or '', allowed states (comma-separated), new state, then field, value, … to set; an empty value removes
--- Returns { 1, tokens… }, or { 0, state or '' } where it is not moved
-local allowed, to = ARGV[3], ARGV[4]
+-- Moves a job to another state, if it is in one that allows it and, if a run is given, in that run.
+-- ARGV: id, RUN:WORKER or RUN or '', allowed states (comma-separated), new state, what the worker had heard or '',
+-- 'release' to give up the instance's identity or 'again' to forget the steps or '', then field, value, … to set; an
+-- empty value removes
+-- Returns { 1, tokens… }, or { 0, state or '' } if it is not moved, or { 0, 'running', 'heard' } if something was added
+-- to the job since the worker read it
+local allowed, to, heard, how = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local job = job_of(ARGV[1])
 local from = job.state
 if not from then return { 0, '' } end
 if not string.find(',' .. allowed .. ',', ',' .. from .. ',', 1, true) then return { 0, from } end
 if not is_with(job.id, ARGV[2]) then return { 0, from } end
--- A lifecycle action that was told of meanwhile is still to be completed.
-if to == 'done' then
-  local lifecycle, completed = unpack(redis.call('HMGET', job.record, 'lifecycle', 'step:complete-lifecycle'))
-  if lifecycle and not completed then return { 0, from } end
-end
+if heard ~= '' and heard ~= redis.call('HGET', job.record, 'heard') then return { 0, from, 'heard' } end
 
-local set = {}
-for i = 5, #ARGV, 2 do
+local set, removed = {}, {}
+for i = 7, #ARGV, 2 do
   if ARGV[i + 1] ~= '' then
     set[#set + 1] = ARGV[i]
     set[#set + 1] = ARGV[i + 1]
   else
-    redis.call('HDEL', job.record, ARGV[i])
+    removed[#removed + 1] = ARGV[i]
   end
+end
+if #removed > 0 then redis.call('HDEL', job.record, unpack(removed)) end
+if how == 'again' then forget_steps(job) end
+if how == 'release' then
+  local known = P .. 'known:delete:' .. (redis.call('HGET', job.record, 'instanceId') or '')
+  if redis.call('HGET', known, 'job') == job.id then redis.call('DEL', known) end
 end
 local tokens = { 1 }
 if to == 'queued' and not open(from) then
-  if #set > 0 then redis.call('HSET', job.record, unpack(set)) end
-  reopen(job, tokens)
+  reopen(job, tokens, unpack(set))
+elseif open(from) and not open(to) then
+  leave_lines(job, tokens, to, unpack(set))
 else
   set_state(job, to, unpack(set))
-  if open(from) and not open(to) then leave_lines(job, tokens) end
 end
 return tokens

@@ -1,15 +1,12 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import { AppError } from '../../errors.ts';
-import { isApproved } from '../../job.ts';
+import { holdFor, machineOf, notApproved } from '../../guard.ts';
 import type { JobRecord } from '../record.ts';
-import type { Step, StepContext } from '../run.ts';
-import { checkNode, type NodeReading } from './guard.ts';
-import { checkInstance, type InstanceDependencies } from './instance.ts';
+import type { Step, StepContext, StepResult } from '../run.ts';
+import { lookAt, type NodeReading, reasonsAgainst, terminationOf } from './look.ts';
 
-export interface RemoveDependencies extends NodeReading, InstanceDependencies {
+export interface RemoveDependencies extends NodeReading {
   chef: ChefClient;
-  /** Notes that Chef is about to change or has changed, so that chef-client runs after it. */
-  stamp: (jobId: string) => Promise<void>;
   /** Sees to it that the job's node is looked for again later. */
   expectReturn: (jobId: string) => Promise<void>;
 }
@@ -32,31 +29,24 @@ export function verifyStep(dependencies: RemoveDependencies): Step {
   return async (job, context) => {
     const name = job.node;
     if (!name) return { state: 'skipped', note: 'no node' };
-    const { chef, expectReturn } = dependencies;
-    const look = () => Promise.all([chef.getNode(name), chef.getClient(name)]);
-    let [node, client] = await look();
-    for (let returns = 0; node; returns++) {
+    let seen = await lookAt(name, dependencies);
+    for (let returns = 0; seen.node; returns++) {
       if (returns === RETURNS)
         throw new AppError('conflict', `Chef node ${name} keeps coming back; is its host alive?`);
       await remove('node', name, job, context, dependencies);
-      [node, client] = await look();
+      seen = await lookAt(name, dependencies);
     }
-    if (client) {
-      if (!isApproved(job, 'contradiction')) throw madeAgain(name);
-      await remove('client', name, job, context, dependencies);
+    if (seen.client) await remove('client', name, job, context, dependencies);
+    if (!job.touched && !job.facts.inChef && job.instanceId === null) {
+      return { state: 'done', note: `Chef has neither node nor client ${name}` };
     }
-    const gone = { state: 'done', note: 'node and client are gone' } as const;
-    if (job.instanceId === null && !job.facts.inChef) return gone;
-    await expectReturn(job.id);
-    return { ...gone, facts: { goneAt: job.facts.goneAt ?? Date.now() } };
+    await dependencies.expectReturn(job.id);
+    return {
+      state: 'done',
+      note: 'node and client are gone',
+      facts: { goneAt: job.facts.goneAt ?? Date.now() },
+    };
   };
-}
-
-function madeAgain(client: string): AppError {
-  return new AppError(
-    'contradiction',
-    `Chef client ${client} was made again after its deletion: a new machine of this name? Its client was left alone`,
-  );
 }
 
 async function removeStep(
@@ -64,13 +54,17 @@ async function removeStep(
   job: JobRecord,
   context: StepContext,
   dependencies: RemoveDependencies,
-) {
-  if (!job.node) return { state: 'skipped', note: 'no node' } as const;
+): Promise<StepResult> {
+  if (!job.node) return { state: 'skipped', note: 'no node' };
   const outcome = await remove(what, job.node, job, context, dependencies);
-  if (outcome === 'absent') return { state: 'done', note: `there was no ${what} ${job.node}` } as const;
-  return { state: 'done' } as const;
+  if (outcome === 'absent') return { state: 'done', note: `there was no ${what} ${job.node}` };
+  return { state: 'done' };
 }
 
+/**
+ * Removes a node or a client that was read in this very attempt, and is still what the job is about. Nothing is sent
+ * unless all of that was seen within the last seconds by a worker that has the job.
+ */
 async function remove(
   what: What,
   name: string,
@@ -78,16 +72,18 @@ async function remove(
   context: StepContext,
   dependencies: RemoveDependencies,
 ): Promise<'deleted' | 'absent'> {
-  const { chef, stamp } = dependencies;
-  await checkInstance(job, context, dependencies);
-  const node = await chef.getNode(name);
-  if (node) {
-    checkNode(job, node, dependencies);
-  } else if (what === 'node') {
-    return 'absent';
-  }
-  const options = { after: Promise.all([stamp(job.id), context.stillLocked()]) };
-  const outcome = await (what === 'node' ? chef.deleteNode(name, options) : chef.deleteClient(name, options));
-  await stamp(job.id);
-  return outcome;
+  const { chef, instanceAttribute } = dependencies;
+  const readAt = performance.now();
+  const seen = await lookAt(name, dependencies);
+  if (!seen[what]) return 'absent';
+  // A new machine's client says nothing about the old machine's node.
+  const about = what === 'node' ? { ...seen, client: undefined } : seen;
+  const reasons = reasonsAgainst(terminationOf(job, name), about, instanceAttribute);
+  job.facts.machine = machineOf(seen.node, seen.client);
+  holdFor(reasons, notApproved(reasons, job.approval, seen.node, seen.client));
+  return context.changeChef(
+    beforeSend =>
+      what === 'node' ? chef.deleteNode(name, { beforeSend }) : chef.deleteClient(name, { beforeSend }),
+    readAt,
+  );
 }

@@ -29,8 +29,8 @@ const LOOKED_THROUGH = 50;
 /**
  * The archive that was chosen, or the newest of the host that have its node and its client. An archive of another
  * instance is another host's: its client's key is not this one's.
- * @throws AppError `invalid` for a chosen archive that is not there or of another node; `contradiction` where there
- * are archives of this node's name but none of its instance; `rejected` for a damaged one
+ * @throws AppError `invalid` for a chosen archive that is not there or of another node; `other-archive` where
+ * there are archives of this node's name but none of its instance; `rejected` for a damaged one
  */
 export async function chooseArchives(wish: Wish, dependencies: ChoiceDependencies): Promise<Choice> {
   if (wish.archive !== undefined) return chosen(wish, wish.archive, dependencies);
@@ -66,7 +66,7 @@ async function chosen(
   const instance = instanceOf(record, dependencies);
   if (instanceId !== null && instance !== undefined && instance !== instanceId) {
     throw new AppError(
-      'contradiction',
+      'other-archive',
       `archive ${id} of node ${node} is of instance ${instance}, and instance ${instanceId} was asked for`,
     );
   }
@@ -100,7 +100,7 @@ function instanceOf(
 
 function noneOfThisInstance({ node, instanceId }: Wish, { id, savedAt }: ArchiveSummary): AppError {
   return new AppError(
-    'contradiction',
+    'other-archive',
     `no archive of node ${node} is of instance ${instanceId}; the newest is ${id} of ${savedAt}. Nothing was restored: if it is the right one, ask for it by POST /events with "archive": "${id}" and no instanceId`,
   );
 }

@@ -1,13 +1,16 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import { AppError } from '../../errors.ts';
-import { isApproved } from '../../job.ts';
+import { isApproved } from '../../guard.ts';
 import { isInstanceId } from '../../names.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';
+import type { LastSaid } from '../store.ts';
+import { overruled } from './overruled.ts';
 import { type Choice, type ChoiceDependencies, chooseArchives } from './restore-choice.ts';
 
 export interface LostDependencies extends ChoiceDependencies {
   chef: ChefClient;
+  lastSaid: (node: string | null, instanceId: string | null) => Promise<LastSaid>;
 }
 
 /** Finds what Chef lost of a node, and what it can be restored from; where nothing is lost, nothing will be done. */
@@ -15,14 +18,16 @@ export function findLostStep(dependencies: LostDependencies): Step {
   const { chef, attribute, instanceAttribute } = dependencies;
   return async (job, context) => {
     const name = nodeOf(job);
-    // A person who approved the job has looked at what it contradicts.
-    const instanceId = isApproved(job, 'contradiction') ? null : job.instanceId;
+    await refuseOverruled(job, name, dependencies);
+    // A person who approved the job has looked at the other instance or the archive.
+    const approved = isApproved(job.approval, 'other-instance') || isApproved(job.approval, 'other-archive');
+    const instanceId = approved ? null : job.instanceId;
     const [node, client] = await Promise.all([chef.getNode(name), chef.getClient(name)]);
     const instance = node && attribute(node, instanceAttribute);
     if (isInstanceId(instance)) {
       if (instanceId !== null && instance !== instanceId) {
         throw new AppError(
-          'contradiction',
+          'other-instance',
           `instance ${instanceId} was to be restored as Chef node ${name}, which lives as instance ${instance}; nothing was changed`,
         );
       }
@@ -40,6 +45,14 @@ export function findLostStep(dependencies: LostDependencies): Step {
     const note = `Chef has no ${missing(lost)} ${name}; ${source(choice, lost)}`;
     return { state: 'done', note, facts: { lost, from } };
   };
+}
+
+/** A deletion that was said after the `ensure`, and carried out, wins. @throws AppError `overruled` */
+async function refuseOverruled(job: JobRecord, node: string, { lastSaid }: LostDependencies): Promise<void> {
+  const { deleted } = await lastSaid(node, job.instanceId);
+  if (deleted <= job.saidAt.getTime() || isApproved(job.approval, 'overruled')) return;
+  const reason = overruled(job, deleted);
+  throw new AppError(reason.code, reason.message, { reasons: [reason] });
 }
 
 export function nodeOf({ node }: JobRecord): string {

@@ -2,22 +2,19 @@ import type { Archive, ArchiveRecord } from '../../clients/archive.ts';
 import type { ChefClient } from '../../clients/chef.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
-import { isApproved } from '../../job.ts';
-import type { JobRecord } from '../record.ts';
-import type { Step, StepContext, StepResult } from '../run.ts';
+import { isApproved } from '../../guard.ts';
+import type { Step, StepResult } from '../run.ts';
 import { nodeOf, wish } from './restore-find.ts';
 
 export interface RestoreDependencies {
   chef: ChefClient;
   archive: Archive;
-  /** Notes that Chef is about to change or has changed, so that chef-client runs after it. */
-  stamp: (jobId: string) => Promise<void>;
 }
 
 const NOTHING_LOST: StepResult = { state: 'skipped', note: 'nothing is missing in Chef' };
 
 /** Makes the client again with the keys it had, before the node: a node's ACL can name only clients that are there. */
-export function recreateClientStep({ chef, archive, stamp }: RestoreDependencies): Step {
+export function recreateClientStep({ chef, archive }: RestoreDependencies): Step {
   return async (job, context) => {
     const name = nodeOf(job);
     const { lost, from } = job.facts;
@@ -25,7 +22,7 @@ export function recreateClientStep({ chef, archive, stamp }: RestoreDependencies
     const record = from?.client === undefined ? undefined : await read(archive, from.client);
     const saved = record && savedClient(record);
     if (!lost.client) {
-      if (saved && !isApproved(job, 'contradiction')) await checkKey(chef, name, saved);
+      if (saved && !isApproved(job.approval, 'other-key')) await checkKey(chef, name, saved);
       return { state: 'skipped', note: `client ${name} is there already` };
     }
     if (!record || !saved) {
@@ -34,16 +31,16 @@ export function recreateClientStep({ chef, archive, stamp }: RestoreDependencies
         note: `no archive has a public key of client ${name}: bootstrap the host again (knife bootstrap) to give it a client`,
       };
     }
-    await change(job, context, stamp, () => chef.restoreClient(name, saved));
+    await context.changeChef(() => chef.restoreClient(name, saved));
     const { clientAcl } = record.chef;
     const reduced =
-      clientAcl && (await change(job, context, stamp, () => chef.restoreAcl('clients', name, clientAcl)));
+      clientAcl && (await context.changeChef(() => chef.restoreAcl('clients', name, clientAcl)));
     return { state: 'done', note: `with the keys of archive ${record.id}${aclNote(reduced)}` };
   };
 }
 
 /** Makes the node again, byte for byte as it was saved, and lets its client save it. */
-export function recreateNodeStep({ chef, archive, stamp }: RestoreDependencies): Step {
+export function recreateNodeStep({ chef, archive }: RestoreDependencies): Step {
   return async (job, context) => {
     const name = nodeOf(job);
     const { lost, from } = job.facts;
@@ -54,14 +51,14 @@ export function recreateNodeStep({ chef, archive, stamp }: RestoreDependencies):
       // Asked for again before this attempt: it was there when the step before it looked.
       if (!lost.node)
         throw new AppError('conflict', `Chef node ${name} is gone meanwhile: deleted by somebody else?`);
-      await change(job, context, stamp, () =>
+      await context.changeChef(() =>
         record?.chef.node
           ? chef.restoreNode(name, record.chef.node)
           : chef.createNode(describedNode(name, wish(job))),
       );
     }
     const nodeAcl = lost.node ? record?.chef.nodeAcl : undefined;
-    const reduced = await change(job, context, stamp, async () => {
+    const reduced = await context.changeChef(async () => {
       const changed = nodeAcl && (await chef.restoreAcl('nodes', name, nodeAcl));
       // What the archive lacks, and what goes with a client that was deleted: its right to save the node.
       if (!nodeAcl && (await chef.getClient(name))) await chef.allowOwnClient(name);
@@ -75,19 +72,6 @@ export function recreateNodeStep({ chef, archive, stamp }: RestoreDependencies):
       : 'was there; its client may save it';
     return { state: 'done', note: note + aclNote(reduced) };
   };
-}
-
-async function change<T>(
-  job: JobRecord,
-  context: StepContext,
-  stamp: (jobId: string) => Promise<void>,
-  act: () => Promise<T>,
-): Promise<T> {
-  await stamp(job.id);
-  await context.stillLocked();
-  const result = await act();
-  await stamp(job.id);
-  return result;
 }
 
 async function read(archive: Archive, id: string): Promise<ArchiveRecord> {
@@ -113,7 +97,7 @@ async function checkKey(
 ): Promise<void> {
   if ((await chef.hasKeyOf(name, saved)) !== false) return;
   throw new AppError(
-    'contradiction',
+    'other-key',
     `Chef client ${name} has none of the keys that its archive has: is it a new machine of this name? Nothing was restored`,
   );
 }
