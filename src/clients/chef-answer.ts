@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { absence, errorMessages, parseJson } from './chef-absence.ts';
 import { isObject, type JsonObject } from './chef-node.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
 
@@ -23,14 +24,14 @@ const SUSPICIOUS_SKEW = 300;
 const WRONG_URL = 'is CHEF_SERVER_URL right, and not missing /organizations/ORG?';
 
 /**
- * The JSON of an answer; undefined where the Chef server itself says that there is no such thing.
+ * The JSON of an answer; undefined if the Chef server itself says that there is no such thing.
  * @throws AppError `credentials`, `permission`, `conflict`, `too-large`; `rejected` for anything that is no answer of a
  * Chef server to this request, since a wrong URL must not read as "gone"
  */
 export function readJson(answer: ChefAnswer): unknown {
-  if (saysAbsent(answer)) return undefined;
+  if (absence(answer.status, answer.text, answer.target)) return undefined;
   if (answer.status < 200 || answer.status > 299) throw refusal(answer);
-  const json = parse(answer.text);
+  const json = parseJson(answer.text);
   if (json === undefined) {
     const what = answer.text.trim() ? 'not JSON' : 'nothing';
     throw new AppError('rejected', `${asked(answer)} answered ${answer.status} with ${what}: ${WRONG_URL}`);
@@ -57,17 +58,8 @@ export function readNamed<T extends JsonObject & { name: string }>(
   throw new AppError('rejected', `${asked(answer)} answered ${answer.status} ${other}: ${WRONG_URL}`);
 }
 
-/**
- * The server's 404 has a list of messages; one that says the organization is missing says nothing of what is in it.
- * In quotes the word is the name of a node or client.
- */
-function saysAbsent({ status, text }: ChefAnswer): boolean {
-  if (status !== 404) return false;
-  const messages = errorMessages(text);
-  return messages !== undefined && !/(?<!')\borgani[sz]ation\b(?!')/i.test(messages);
-}
-
-function refusal(answer: ChefAnswer): AppError {
+/** What is wrong with an answer that is neither what was asked for nor its absence. */
+export function refusal(answer: ChefAnswer): AppError {
   const { status, clientName } = answer;
   const said = (errorMessages(answer.text) ?? answer.text).replace(/\s+/g, ' ').trim().slice(0, 200);
   const what = `${asked(answer)} answered ${status}${said ? ` (${said})` : ''}`;
@@ -107,22 +99,6 @@ function lacking({ method, target, clientName }: ChefAnswer): string {
     `${permission.toUpperCase()} on ${type}/${object}; ` +
     `grant it with: knife acl add client ${clientName} ${type} ${object} ${permission}`
   );
-}
-
-/** Chef servers answer errors with `{"error":["…"]}`, and other servers on a wrong URL do not. */
-function errorMessages(text: string): string | undefined {
-  const json = parse(text);
-  const error = isObject(json) ? json['error'] : undefined;
-  const isList = Array.isArray(error) && error.length > 0 && error.every(each => typeof each === 'string');
-  return isList ? error.join('; ') : undefined;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function asked({ method, url }: ChefAnswer): string {

@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { AppError } from '../errors.ts';
 import { isNodeName } from '../names.ts';
-import type { ChefAnswer } from './chef-answer.ts';
+import { absence } from './chef-absence.ts';
+import { type ChefAnswer, readNamed, refusal } from './chef-answer.ts';
 import type { JsonObject } from './chef-node.ts';
 import { canonicalPath, parseKey, type SigningVersion, signedHeaders } from './chef-signing.ts';
 import { HttpClient, type HttpRequest, type ObserveCall } from './http.ts';
@@ -73,23 +74,38 @@ export class ChefConnection {
 
   /**
    * A call that changes something is sent once: after a lost answer only new checks can tell whether to send it again.
-   * @throws AppError `unavailable`; any other answer comes back to be read
+   * @throws AppError `unavailable`; `rejected` if the thing asked for seems to be missing because the organization is;
+   * any other answer comes back to be read
    */
-  call(call: ChefCall): Promise<ChefAnswer> {
-    return this.#send(this.#http, call);
+  async call(call: ChefCall): Promise<ChefAnswer> {
+    const answer = await this.#send(this.#http, call);
+    const missing = absence(answer.status, answer.text, answer.target);
+    if (missing === 'likely') await this.#findOrganization(this.#http);
+    return answer;
   }
 
   get(...target: string[]): Promise<ChefAnswer> {
     return this.call({ method: 'GET', target });
   }
 
-  /** As call, once and with a shorter limit. */
-  probe(call: ChefCall): Promise<ChefAnswer> {
-    return this.#send(this.#probing, call);
+  /**
+   * Proves by one cheap request that the server can be reached and believes us, and that the URL is that of an
+   * organization; not what we may do in it.
+   * @throws AppError
+   */
+  async probe(): Promise<void> {
+    await this.#findOrganization(this.#probing);
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#http.close(), this.#probing.close()]);
+  }
+
+  /** Every organization has the environment `_default`. */
+  async #findOrganization(http: HttpClient): Promise<void> {
+    const answer = await this.#send(http, { method: 'GET', target: ['environments', '_default'] });
+    if (answer.status === 403 || readNamed(answer, '_default')) return;
+    throw refusal(answer);
   }
 
   async #send(http: HttpClient, call: ChefCall): Promise<ChefAnswer> {

@@ -64,7 +64,11 @@ async function keyAnswers(server: ChefConnection, list: ChefAnswer): Promise<Key
     const answer = await server.get('clients', client, 'keys', key);
     return readNamed(answer, key) && answer;
   });
-  return (await Promise.all(found)).filter(answer => answer !== undefined);
+  const answers = (await Promise.all(found)).filter(answer => answer !== undefined);
+  // None of those listed is left: the client itself may have been deleted meanwhile.
+  const isGone = keys.length > 0 && answers.length === 0;
+  if (isGone && !readNamed(await server.get('clients', client), client)) return undefined;
+  return answers;
 }
 
 /** A server that keeps one key in the client itself (goiardi, Chef 11) answers with the client. */

@@ -6,37 +6,6 @@ const fixture = useChefStandIn();
 const { willAnswer, signIn } = fixture;
 const node = { method: 'GET', path: '/nodes/web-1' };
 
-describe('a 404', () => {
-  test.each([["node 'web-1' not found"], ['Object not found: /organizations/acme/nodes/web-1']])(
-    "in Chef's words (%s) means absent",
-    async message => {
-      willAnswer({ ...node, status: 404, answer: { error: [message] } });
-      expect(await fixture.chef.getNode('web-1')).toBeUndefined();
-    },
-  );
-
-  test.each(['o', 'organization'])('for a node that is called %s means absent', async name => {
-    const answer = { error: [`node '${name}' not found`] };
-    willAnswer({ method: 'DELETE', path: `/nodes/${name}`, status: 404, answer });
-    expect(await fixture.chef.deleteNode(name)).toBe('absent');
-  });
-
-  test.each([
-    ['an HTML page', '<html>Not Found</html>'],
-    ['nothing', ''],
-    ['JSON of another kind of server', { error: 'Not Found', status: 404 }],
-    ['JSON without an error', { message: 'no' }],
-    ['an empty list', { error: [] }],
-    ['an unknown organization', { error: ["Cannot find organization 'acme'"] }],
-    ['a missing organization', { error: ["organization 'acme' does not exist."] }],
-  ])('that is %s is a fault', async (_, answer) => {
-    for (const method of ['GET', 'DELETE']) willAnswer({ method, path: '/nodes/web-1', status: 404, answer });
-    const fault = { code: 'rejected', message: expect.stringContaining('CHEF_SERVER_URL') };
-    await expect(fixture.chef.getNode('web-1')).rejects.toMatchObject(fault);
-    await expect(fixture.chef.deleteNode('web-1')).rejects.toMatchObject(fault);
-  });
-});
-
 describe('an answer that is no answer to the question', () => {
   test.each([
     ['HTML', '<html>Log in</html>'],

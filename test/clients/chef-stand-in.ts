@@ -35,6 +35,10 @@ export interface ChefStandIn {
   stop: () => void;
 }
 
+const ORGANIZATION = '/organizations/acme';
+/** Every organization has it: it may be asked for at any time, and is there unless the test says otherwise. */
+const ENVIRONMENT = '/environments/_default';
+
 export async function startChefStandIn(): Promise<ChefStandIn> {
   const { publicKey, privateKey } = keyPair();
   const sockets = new Set<Socket>();
@@ -45,8 +49,10 @@ export async function startChefStandIn(): Promise<ChefStandIn> {
     let body = '';
     for await (const chunk of request.setEncoding('utf8')) body += chunk;
     const asked = `${request.method} ${request.url}`;
-    const index = expected.findIndex(({ method, path }) => asked === `${method} /organizations/acme${path}`);
+    const index = expected.findIndex(({ method, path }) => asked === `${method} ${ORGANIZATION}${path}`);
     const [exchange] = index < 0 ? [] : expected.splice(index, 1);
+    if (!exchange && asked === `GET ${ORGANIZATION}${ENVIRONMENT}`)
+      return response.end('{"name":"_default"}');
     if (!exchange) faults.push(`not expected: ${asked}`);
     if (!signatureHolds(request, body, publicKey)) faults.push(`wrong signature: ${asked}`);
     if (exchange?.body !== undefined && body !== JSON.stringify(exchange.body)) {
@@ -61,7 +67,7 @@ export async function startChefStandIn(): Promise<ChefStandIn> {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
 
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/organizations/acme/`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${ORGANIZATION}/`,
     clientName: 'dereg',
     privateKey,
     sockets,
