@@ -4,6 +4,7 @@ import { AppError, describe } from './errors.ts';
 import type { Alerts } from './jobs/alerts.ts';
 import { deletionBudget } from './jobs/budget.ts';
 import { drySteps } from './jobs/dry-steps.ts';
+import { lockDirectory } from './jobs/host-lock.ts';
 import { Outages } from './jobs/outage.ts';
 import type { JobRecord } from './jobs/record.ts';
 import { keepRetention } from './jobs/retention.ts';
@@ -85,7 +86,7 @@ export function startWork(base: Base): void {
   ];
   // A run under way gets ten seconds to end after SIGTERM.
   closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
-  trigger.start();
+  trigger.start(lockDirectory());
   for (const { name: part } of vitals) metrics.paused.set({ part }, 0);
   const onPause = (part: string, error: unknown) => {
     metrics.paused.set({ part }, 1);

@@ -88,6 +88,18 @@ describe.skipIf(why)(`the packages${why ? ` (not tested: ${why})` : ''}`, () => 
       [...unit.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(found => found[1] ?? '');
     const [user = ''] = all('User');
     const [command = ''] = all('ExecStart');
+    const [runtime = ''] = all('RuntimeDirectory').map(name => `/run/${name}`);
+    await machine.run(
+      'install',
+      '-d',
+      '-o',
+      user,
+      '-g',
+      user,
+      '-m',
+      all('RuntimeDirectoryMode')[0] ?? '',
+      runtime,
+    );
     service = await machine.start(
       'setpriv',
       [
@@ -96,6 +108,7 @@ describe.skipIf(why)(`the packages${why ? ` (not tested: ${why})` : ''}`, () => 
         '--init-groups',
         'env',
         ...all('Environment'),
+        `RUNTIME_DIRECTORY=${runtime}`,
         ...command.split(' '),
       ],
       /"url":"http/,
@@ -202,6 +215,7 @@ describe.skipIf(why)(`the packages${why ? ` (not tested: ${why})` : ''}`, () => 
     expect(await world.chef.chef.getNode('packed')).toBeUndefined();
     const run = await until('the chef-client run', async () => (await api.trigger()).lastRun);
     expect(run).toMatchObject({ exitCode: 0, output: 'chef-client runs as root\n' });
+    expect(await machine.run('ls', '/run/chef-deregistration')).toMatch(/^chef-client-\w+\.lock\n$/);
   });
 
   test('tell the service how a run failed, and that one is under way', async () => {

@@ -1,7 +1,4 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe } from '../errors.ts';
 
 export interface CommandResult {
@@ -11,6 +8,14 @@ export interface CommandResult {
   output: string;
   /** Not run: an earlier run of the same command still holds this host's lock. */
   busy: boolean;
+}
+
+export interface CommandOptions {
+  /** Path of the lock file, which is made if it is not there. */
+  lock: string;
+  timeoutMs: number;
+  /** Ends the command. */
+  signal: AbortSignal;
 }
 
 const OUTPUT_BYTES = 64 * 1024;
@@ -28,18 +33,13 @@ const BUSY = 75;
  */
 export function runCommand(
   command: readonly string[],
-  timeoutMs: number,
-  signal: AbortSignal,
+  { lock, timeoutMs, signal }: CommandOptions,
 ): Promise<CommandResult> {
   return new Promise(resolve => {
-    const child = spawn(
-      'flock',
-      ['--nonblock', '--conflict-exit-code', String(BUSY), lockFile(command), ...command],
-      {
-        detached: true,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    );
+    const child = spawn('flock', ['--nonblock', '--conflict-exit-code', String(BUSY), lock, ...command], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     const keep = (text: string) => {
       output = (output + text).slice(-OUTPUT_BYTES);
@@ -89,9 +89,4 @@ export function runCommand(
     child.once('exit', () => !patience && release());
     child.once('close', exitCode => finish(exitCode));
   });
-}
-
-function lockFile(command: readonly string[]): string {
-  const name = createHash('sha256').update(JSON.stringify(command)).digest('hex').slice(0, 16);
-  return join(tmpdir(), `chef-deregistration-${name}.lock`);
 }

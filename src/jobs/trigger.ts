@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { backoff } from '../backoff.ts';
 import { describe } from '../errors.ts';
 import { runCommand } from './command.ts';
+import { lockFile } from './host-lock.ts';
 import type { RunScript } from './scripts.ts';
 
 export interface TriggerOptions {
@@ -58,6 +59,7 @@ export class Trigger {
   readonly #log: Logger;
   readonly #owner = randomUUID();
   readonly #stopping = new AbortController();
+  #lockDirectory: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #current: Promise<void> | undefined;
 
@@ -88,15 +90,16 @@ export class Trigger {
     };
   }
 
-  /** From now on this process runs chef-client when it is due. */
-  start(): void {
+  /** From now on this process runs chef-client when it is due. @param lockDirectory for the lock of this host */
+  start(lockDirectory: string): void {
+    this.#lockDirectory = lockDirectory;
     this.#timer = setInterval(() => this.check(), TICK_MS);
   }
 
-  /** Looks whether a run is due, and begins it; one at a time. */
+  /** Looks whether a run is due, and begins it; one at a time. Does nothing if this process runs no chef-client. */
   check(): void {
-    if (this.#current || this.#stopping.signal.aborted) return;
-    this.#current = this.#runIfDue()
+    if (this.#lockDirectory === undefined || this.#current || this.#stopping.signal.aborted) return;
+    this.#current = this.#runIfDue(this.#lockDirectory)
       .catch(error => this.#log.warn({ err: describe(error) }, 'chef-client trigger: will look again'))
       .finally(() => {
         this.#current = undefined;
@@ -110,23 +113,28 @@ export class Trigger {
     await this.#current;
   }
 
-  async #runIfDue(): Promise<void> {
+  async #runIfDue(lockDirectory: string): Promise<void> {
     const { settleMs } = this.#options;
     const clock = await this.#run('begin-run', this.#owner, LEASE_MS, settleMs, LONGEST_WAIT_MS);
     if (clock === null) return;
     const renewal = setInterval(() => this.#renew(), LEASE_MS / 3);
     try {
-      await this.#runOnce(String(clock));
+      await this.#runOnce(String(clock), lockDirectory);
     } finally {
       clearInterval(renewal);
     }
   }
 
-  async #runOnce(clock: string): Promise<void> {
+  async #runOnce(clock: string, lockDirectory: string): Promise<void> {
     const { command, timeoutMs } = this.#options;
+    const lock = lockFile(command, lockDirectory);
     const startedAt = new Date();
     this.#log.info({ command: command.join(' ') }, 'chef-client run begins');
-    const { exitCode, output, busy } = await runCommand(command, timeoutMs, this.#stopping.signal);
+    const { exitCode, output, busy } = await runCommand(command, {
+      lock,
+      timeoutMs,
+      signal: this.#stopping.signal,
+    });
     const finishedAt = new Date();
     const lastRun: LastRun = {
       startedAt: startedAt.toISOString(),

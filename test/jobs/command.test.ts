@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runCommand } from '../../src/jobs/command.ts';
+import { lockFile } from '../../src/jobs/host-lock.ts';
 import { freshDirectory, start, until } from '../parts/process.ts';
 
 const never = new AbortController().signal;
-const run = (command: string[], timeoutMs = 60_000, signal = never) => runCommand(command, timeoutMs, signal);
+const directory = freshDirectory('locks');
+const run = (command: string[], timeoutMs = 60_000, signal = never) =>
+  runCommand(command, { lock: lockFile(command, directory), timeoutMs, signal });
 /** A shell script that no other test runs, so that it has a lock of its own. */
 const script = (text: string) => ['/bin/sh', '-c', text, freshDirectory('command')];
 const alive = (pid: number) => {
@@ -80,27 +83,31 @@ test('what a command leaves running does not hold it up, even with its output op
 
 describe('one command runs once at a time on a host', () => {
   test('the second is told that it is busy, and another command is not', async () => {
-    const directory = freshDirectory('command');
-    const waits = script(`touch ${directory}/up; until [ -e ${directory}/go ]; do sleep 0.02; done`);
+    const marks = freshDirectory('command');
+    const waits = script(`touch ${marks}/up; until [ -e ${marks}/go ]; do sleep 0.02; done`);
     const first = run(waits);
-    await until('the first to run', () => readFileSync(`${directory}/up`, 'utf8') === '');
+    await until('the first to run', () => readFileSync(`${marks}/up`, 'utf8') === '');
     expect(await run(waits)).toMatchObject({ busy: true });
     expect(await run(script('true'))).toMatchObject({ exitCode: 0, busy: false });
-    await run(script(`touch ${directory}/go`));
+    await run(script(`touch ${marks}/go`));
     expect(await first).toMatchObject({ exitCode: 0, busy: false });
     expect(await run(waits)).toMatchObject({ exitCode: 0, busy: false });
   });
 
   test('even when the starter of the first was killed and left it behind', async () => {
-    const directory = freshDirectory('command');
-    const waits = script(`until [ -e ${directory}/go ]; do sleep 0.02; done`);
+    const marks = freshDirectory('command');
+    const waits = script(`until [ -e ${marks}/go ]; do sleep 0.02; done`);
     const module = new URL('../../src/jobs/command.ts', import.meta.url).href;
     const starter = await start(process.execPath, {
       args: [
         '--input-type=module',
         '--eval',
         `import { runCommand } from ${JSON.stringify(module)};
-         runCommand(${JSON.stringify(waits)}, 60_000, new AbortController().signal);
+         runCommand(${JSON.stringify(waits)}, {
+           lock: ${JSON.stringify(lockFile(waits, directory))},
+           timeoutMs: 60_000,
+           signal: new AbortController().signal,
+         });
          console.log('started');`,
       ],
       ready: /started/,
@@ -108,7 +115,7 @@ describe('one command runs once at a time on a host', () => {
     await until('the lock to be taken', async () => (await run(waits, 100)).busy);
     await starter.stop('SIGKILL');
     expect(await run(waits)).toMatchObject({ busy: true });
-    await run(['/usr/bin/touch', join(directory, 'go')]);
+    await run(['/usr/bin/touch', join(marks, 'go')]);
     await until('the orphan to end', async () => (await run(waits)).exitCode === 0);
   });
 

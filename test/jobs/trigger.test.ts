@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { JobState } from '../../src/job.ts';
 import { runCommand } from '../../src/jobs/command.ts';
+import { lockFile } from '../../src/jobs/host-lock.ts';
 import { Trigger, type TriggerOptions } from '../../src/jobs/trigger.ts';
 import { freshDirectory, until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
@@ -77,7 +78,7 @@ describe('a run', () => {
     expect(await one.status()).toEqual({ state: 'idle', pendingDeletes: 0, lastRun: null });
     for (let n = 0; n < 10; n++) await deletion(one, `web-${n}`);
     expect(await one.status()).toEqual({ state: 'waiting', pendingDeletes: 10, lastRun: null });
-    one.start();
+    one.start(directory);
     await idle(one);
     expect(begun()).toBe(1);
     const { lastRun, pendingDeletes } = await one.status();
@@ -96,7 +97,7 @@ describe('a run', () => {
     const one = trigger();
     await deletion(one, 'web-1', 'failed');
     await deletion(one, 'web-2', 'held');
-    one.start();
+    one.start(directory);
     await idle(one);
     expect(begun()).toBe(1);
   });
@@ -110,7 +111,7 @@ describe('a run', () => {
   test('comes after the start where all processes were down when the queue emptied', async () => {
     await deletion(trigger(), 'web-1');
     const late = trigger();
-    late.start();
+    late.start(directory);
     await idle(late);
     expect(begun()).toBe(1);
   });
@@ -138,7 +139,7 @@ describe('what is not finished', () => {
 test('a deletion that ends while a run is under way gets one more', async () => {
   const one = trigger(script(WAITS));
   await deletion(one, 'web-1');
-  one.start();
+  one.start(directory);
   await until('the run to begin', () => begun() === 1);
   expect(await one.status()).toMatchObject({ state: 'running', pendingDeletes: 1 });
   await deletion(one, 'web-2');
@@ -153,7 +154,7 @@ describe('a run that does not succeed', () => {
   test('is repeated after a while, until one does', async () => {
     const one = trigger(script('echo begin >> log; [ "$(wc -l < log)" -ge 3 ] || { echo broken; exit 3; }'));
     await deletion(one, 'web-1');
-    one.start();
+    one.start(directory);
     await until('the first to fail', async () => (await one.status()).lastRun);
     expect(await one.status()).toMatchObject({
       state: 'waiting',
@@ -169,7 +170,7 @@ describe('a run that does not succeed', () => {
   test('because it takes too long is ended, and repeated', async () => {
     const one = trigger(chefClient(600), { timeoutMs: 200 });
     await deletion(one, 'web-1');
-    one.start();
+    one.start(directory);
     await until('the second', () => begun() === 2);
     expect(await one.status()).toMatchObject({
       pendingDeletes: 1,
@@ -180,12 +181,12 @@ describe('a run that does not succeed', () => {
   test('because the service stops is ended, and repeated by the next', async () => {
     const one = trigger(chefClient(600));
     await deletion(one, 'web-1');
-    one.start();
+    one.start(directory);
     await until('the run to begin', () => begun() === 1);
     await one.close();
     expect(await one.status()).toMatchObject({ state: 'waiting', pendingDeletes: 1 });
     const next = trigger();
-    next.start();
+    next.start(directory);
     await idle(next);
     expect(marks()).toEqual(['begin', 'begin', 'end']);
   });
@@ -193,7 +194,7 @@ describe('a run that does not succeed', () => {
   test('because its program is not there tells so', async () => {
     const one = trigger([join(directory, 'chef-client')]);
     await deletion(one, 'web-1');
-    one.start();
+    one.start(directory);
     const { lastRun } = await until('the run', async () => {
       const status = await one.status();
       return status.lastRun && status;
@@ -206,7 +207,7 @@ describe('two runs', () => {
   test('never overlap, however many processes wait to run one', async () => {
     // The last argument makes them different commands: only the lease in Redis keeps them apart.
     const all = ['a', 'b', 'c'].map(name => trigger([...chefClient(0.05), name]));
-    for (const one of all) one.start();
+    for (const one of all) one.start(directory);
     for (let n = 0; n < 12; n++) {
       await deletion(all[n % 3] as Trigger, `web-${n}`);
       for (const one of all) one.check();
@@ -219,11 +220,13 @@ describe('two runs', () => {
 
   test('do not overlap on a host where a killed process left one behind', async () => {
     const command = script(WAITS);
-    const orphan = runCommand(command, 60_000, new AbortController().signal);
+    const lock = lockFile(command, directory);
+    const { signal } = new AbortController();
+    const orphan = runCommand(command, { lock, timeoutMs: 60_000, signal });
     await until('the orphan to run', () => begun() === 1);
     const one = trigger(command);
     await deletion(one, 'web-1');
-    one.start();
+    one.start(directory);
     await until('the trigger to find it busy', () => it.redis.hget(`${it.prefix}:trigger`, 'notBefore'));
     expect(await one.status()).toMatchObject({ pendingDeletes: 1, lastRun: null });
     expect(await it.redis.hget(`${it.prefix}:trigger`, 'failures'), 'no failure').toBeNull();

@@ -12,6 +12,8 @@ export function setup(): void {
     if (!lives(owner)) rmSync(join(runFolder, name), { recursive: true, force: true });
   }
   process.env['TMPDIR'] = freshDirectory('tmp');
+  delete process.env['RUNTIME_DIRECTORY'];
+  delete process.env['XDG_RUNTIME_DIR'];
 }
 
 function existing(): string[] {
