@@ -64,7 +64,7 @@ export interface Reason {
   code: HoldCode;
   message: string;
   /** Who shows it, if several can show the same. */
-  by?: 'ec2' | 'chef-client';
+  by?: 'ec2' | 'chef-client' | 'person' | 'host';
 }
 
 /** The answer to a caller (RFC 9110 status). */

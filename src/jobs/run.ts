@@ -5,7 +5,7 @@ import type { StepName } from '../job.ts';
 import { plan } from '../plan.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { Facts, JobRecord } from './record.ts';
-import { overruled } from './steps/overruled.ts';
+import { overruledByEnsure } from './steps/overruled.ts';
 import type { Claimed, JobStore, Lock } from './store.ts';
 
 /** Thrown when another worker has the job now: nothing more may be done for it here. */
@@ -88,7 +88,7 @@ export async function runSteps(job: JobRecord, dependencies: RunDependencies) {
       const answer = await store.mayChange(job, lock, isApproved(job.approval, 'overruled'));
       if (answer === 'lost') throw new LostLock();
       if (answer !== 'allowed') {
-        const reason = overruled(job, answer.ensured);
+        const reason = overruledByEnsure(job, answer);
         throw new AppError(reason.code, reason.message, { reasons: [reason] });
       }
       job.touched = true;

@@ -39,6 +39,8 @@ export type Moved =
 /** What was last said of a node and its instance; milliseconds since 1970, 0 if never. */
 export interface LastSaid {
   ensured: number;
+  /** The last `ensure` of a person. */
+  restored: number;
   deleted: number;
   /** When a person asked for the node's deletion, and who. */
   asked: number;
@@ -191,13 +193,13 @@ export class JobStore {
 
   /**
    * Asked right before each change in Chef, which is noted for chef-client in the same step.
-   * @returns `lost` if another worker has the job now; when an `ensure` was said, if that was after the deletion
+   * @returns `lost` if another worker has the job now; the last `ensure`, if that was said after the deletion
    */
   async mayChange(
     job: JobRecord,
     lock: Lock & { ms: number },
     overruledApproved: boolean,
-  ): Promise<'allowed' | 'lost' | { ensured: number }> {
+  ): Promise<'allowed' | 'lost' | Pick<LastSaid, 'ensured' | 'restored'>> {
     const approved = overruledApproved ? 'overruled' : '';
     const reply = await this.#run(
       'change-chef',
@@ -209,13 +211,21 @@ export class JobStore {
       approved,
     );
     if (reply === 1) return 'allowed';
-    return reply === 0 ? 'lost' : { ensured: Number((reply as number[])[0]) };
+    if (reply === 0) return 'lost';
+    const [ensured, restored] = reply as [number, number];
+    return { ensured, restored };
   }
 
   async lastSaid(node: string | null, instanceId: string | null): Promise<LastSaid> {
     const reply = (await this.#run('last-said', node ?? '', instanceId ?? '')) as string[];
-    const [ensured, deleted, asked, by = ''] = reply;
-    return { ensured: Number(ensured), deleted: Number(deleted), asked: Number(asked), by };
+    const [ensured, restored, deleted, asked, by = ''] = reply;
+    return {
+      ensured: Number(ensured),
+      restored: Number(restored),
+      deleted: Number(deleted),
+      asked: Number(asked),
+      by,
+    };
   }
 
   /** Redis's clock, which all processes share. */

@@ -154,13 +154,15 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     said: JobError,
     jobLog: Logger,
   ): Promise<number | undefined> {
-    if (said.code === 'overruled' && !isSaidBy(job, 'aws', 'person', 'approver')) {
-      // The host itself said so later: nobody has to decide.
+    const reasons = error instanceof AppError ? error.reasons : undefined;
+    const [first] = reasons ?? [];
+    // Nobody has to decide if a person did, or if the host took its own word back.
+    const decided = first?.by === 'person' || !isSaidBy(job, 'aws', 'person', 'approver');
+    if (first?.code === 'overruled' && decided) {
       jobLog.info({ node: job.node, why: said.message }, 'job done: overruled');
       return (await end(job, 'done', { result: 'overruled' })) ? undefined : lookAgain(job, said);
     }
     const state = fate === 'hold' ? 'held' : 'failed';
-    const reasons = error instanceof AppError ? error.reasons : undefined;
     const change: Change = {
       error: said,
       ...(state === 'held' && {

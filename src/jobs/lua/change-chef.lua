@@ -2,14 +2,14 @@
 -- extended), whether an `ensure` was said after the deletion, and the note that chef-client must run after the change.
 -- ARGV: id, RUN:WORKER, key of BullMQ's lock, what this worker put there, new life of the lock in ms, 'overruled' if a
 -- person approved that an `ensure` was said later
--- Returns 1; 0 if another worker has the job now; { time of the `ensure` in ms } if that was said later
+-- Returns 1; 0 if another worker has the job now; { ms, ms } if an `ensure` was said later: when, and when by a person
 local job = job_of(ARGV[1])
 if not is_with(job.id, ARGV[2]) or redis.call('GET', P .. ARGV[3]) ~= ARGV[4] then return 0 end
 redis.call('SET', P .. ARGV[3], ARGV[4], 'PX', ARGV[5])
 if job.kind == 'delete' then
   local node, instance, said = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'saidAt'))
   local ensured = last_said('ensured', node, instance)
-  if ensured >= tonumber(said) and ARGV[6] ~= 'overruled' then return { ensured } end
+  if ensured >= tonumber(said) and ARGV[6] ~= 'overruled' then return { ensured, last_said('restored', node, instance) } end
   remember_said('deleted', node, instance, said)
 end
 redis.call('HSET', job.record, 'touched', 1)

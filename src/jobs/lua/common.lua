@@ -7,7 +7,8 @@
 --   active              KEY -> the job that works in that line
 --   known:IDENTITY      job: the job that has this identity; forming: that job is not complete yet
 --   said:i:ID, said:n:NAME   what was last said of an instance or of a node's name, in ms since 1970: ensured (that it must
---                       be there), deleted (a deletion that was carried out), asked (a person asked for its deletion; by: who)
+--                       be there), restored (the same, by a person), deleted (a deletion that was carried out), asked (a person
+--                       asked for its deletion; by: who)
 --   outbox              `ID.RUN` to be handed to BullMQ, by the time at which a process may take it; removed when BullMQ has it
 --   hour:HOUR           KIND:STATE -> the jobs accepted within that hour (UTC, 2026-01-31T09) that are in that state
 -- The id of a job that changed is published to the channel `changed`; `trigger` when a chef-client run begins or ends.
@@ -147,8 +148,9 @@ end
 
 local function remember_ensure(job)
   if job.kind ~= 'ensure' then return end
-  local node, instance, at = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'saidAt'))
+  local node, instance, at, evidence = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'saidAt', 'evidence'))
   remember_said('ensured', node, instance, at)
+  if cjson.decode(evidence)[1].from ~= 'host' then remember_said('restored', node, instance, at) end
 end
 
 -- Every step of the plans; a job that looks again does all of them again.

@@ -8,7 +8,7 @@ import type { LastSaid } from '../store.ts';
 import { archivedFingerprints } from './archived-client.ts';
 import { type ConfirmDependencies, confirmEnd } from './confirm.ts';
 import { lookAt, type NodeReading, reasonsAgainst, type Seen, terminationOf } from './look.ts';
-import { overruled } from './overruled.ts';
+import { overruledByEnsure } from './overruled.ts';
 
 export interface GuardDependencies extends NodeReading, ConfirmDependencies {
   chef: ChefClient;
@@ -100,8 +100,8 @@ async function saidLater(
   node: string,
   { lastSaid }: Pick<GuardDependencies, 'lastSaid'>,
 ): Promise<Reason[]> {
-  const { ensured } = await lastSaid(node, job.instanceId);
-  return ensured < job.saidAt.getTime() ? [] : [overruled(job, ensured)];
+  const last = await lastSaid(node, job.instanceId);
+  return last.ensured < job.saidAt.getTime() ? [] : [overruledByEnsure(job, last)];
 }
 
 /** The keys that show whose a client without a node is: those of an earlier look, or of the instance's archive. */

@@ -49,9 +49,9 @@ export function findLostStep(dependencies: LostDependencies): Step {
 
 /** A deletion that was said after the `ensure`, and carried out, wins. @throws AppError `overruled` */
 async function refuseOverruled(job: JobRecord, node: string, { lastSaid }: LostDependencies): Promise<void> {
-  const { deleted } = await lastSaid(node, job.instanceId);
+  const { deleted, asked } = await lastSaid(node, job.instanceId);
   if (deleted <= job.saidAt.getTime() || isApproved(job.approval, 'overruled')) return;
-  const reason = overruled(job, deleted);
+  const reason = overruled(job, deleted, asked >= deleted ? 'person' : 'host');
   throw new AppError(reason.code, reason.message, { reasons: [reason] });
 }
 
