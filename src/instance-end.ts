@@ -19,7 +19,7 @@ export interface AutoScalingAnswer {
 }
 
 /** What the Chef node says of itself. */
-export interface NodeReport {
+interface NodeReport {
   account: string | undefined;
   region: string | undefined;
   /** When chef-client last ran there (`ohai_time`). */

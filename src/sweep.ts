@@ -59,7 +59,8 @@ async function compare(
 
 async function askEc2(regions: readonly (string | undefined)[], ec2: Clients['ec2']): Promise<Instances> {
   const states = new Map<string, string | undefined>();
-  for (const region of regions) for (const [id, state] of await ec2.instances(region)) states.set(id, state);
+  for (const region of regions)
+    for (const [id, state] of (await ec2.instances(region)).states) states.set(id, state);
   const known = regions.filter(region => region !== undefined);
   return { states, regions: known.length > 0 ? new Set(known) : undefined, unknown: 'EC2 does not know it' };
 }

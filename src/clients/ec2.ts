@@ -1,25 +1,26 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { EC2Client, Filter } from '@aws-sdk/client-ec2';
+import type { EC2Client, Filter, Reservation } from '@aws-sdk/client-ec2';
 import { AppError, describe } from '../errors.ts';
+import type { Ec2Answer } from '../instance-end.ts';
 import { type AwsOptions, callAws, clientConfig } from './aws.ts';
+import { type Pace, pacedBatches } from './aws-batch.ts';
+import { StsClient } from './sts.ts';
 
-export interface Ec2Options extends AwsOptions {
-  /** How long a question waits for others to share its call, in milliseconds; 50 unless told. */
-  gatherMs?: number;
-  /** Least time between two calls to a region, in milliseconds; 200 unless told. */
-  pauseMs?: number;
+/** All instances of a region that EC2 knows, also those that ended within the last hour or so. */
+export interface RegionInstances {
+  /** Instance id -> state. */
+  states: ReadonlyMap<string, string>;
+  region: string;
+  /** Account that was asked; undefined if AWS did not say it. */
+  account: string | undefined;
 }
 
-/** `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`; undefined where EC2 has no such instance. */
-export type InstanceState = string | undefined;
-
-/** Ids of one call; EC2 takes up to 200 values of a filter. */
+/** Maximum number of ids in one call; EC2 takes up to 200 values of a filter. */
 const BATCH = 100;
-/** Instances of one page. */
+/** Instances per page. */
 const PAGE = 1000;
 const LIST_TIMEOUT_MS = 120_000;
 
-/** Loaded when first needed: it is by far the largest of the SDK's clients, and most services never ask EC2. */
+/** Loaded on first use: it is by far the largest of the SDK's clients, and many services never ask EC2. */
 const loadSdk = () => import('@aws-sdk/client-ec2');
 
 interface Api {
@@ -29,72 +30,65 @@ interface Api {
 
 interface Region {
   api: Promise<Api>;
-  waiting: Map<string, PromiseWithResolvers<InstanceState>>;
-  asking: boolean;
+  ask: (instanceId: string) => Promise<Ec2Answer>;
+  /** Owners of the reservations seen so far: EC2 shows only those of the account that asks, so there is one at most. */
+  owners: Set<string>;
 }
 
 /** Amazon EC2, as far as the service calls it: `ec2:DescribeInstances`. Every call throws as `callAws` does. */
 export class Ec2Client {
-  readonly #options: AwsOptions;
+  readonly #options: AwsOptions & Pace;
   readonly #regions = new Map<string | undefined, Region>();
-  readonly #pace: { gatherMs: number; pauseMs: number };
+  readonly #sts: StsClient;
 
-  constructor(options: Ec2Options) {
-    const { gatherMs = 50, pauseMs = 200 } = options;
-    this.#pace = { gatherMs, pauseMs };
+  constructor(options: AwsOptions & Pace) {
     this.#options = options;
+    this.#sts = new StsClient(options);
   }
 
   /**
-   * The state of an instance. Who asks at about the same time shares a call, and calls are spread, since EC2 refuses
-   * whoever asks often: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
-   * @param region the configured one unless told
+   * Asks for the state of one instance. Questions share calls and calls are spread, because EC2 throttles:
+   * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
+   * @param region @default the configured one
    */
-  instanceState(instanceId: string, region?: string): Promise<InstanceState> {
-    const asked = this.#in(region);
-    const answer = asked.waiting.get(instanceId) ?? Promise.withResolvers<InstanceState>();
-    asked.waiting.set(instanceId, answer);
-    if (!asked.asking) void this.#ask(asked);
-    return answer.promise;
+  instanceState(instanceId: string, region?: string): Promise<Ec2Answer> {
+    return this.#in(region).ask(instanceId);
   }
 
-  /** All instances of a region that EC2 knows, those that ended within the last hour or so among them. */
-  async instances(region?: string): Promise<Map<string, InstanceState>> {
-    return describeInstances(await this.#in(region).api);
+  /** @param region @default the configured one */
+  async instances(region?: string): Promise<RegionInstances> {
+    const asked = this.#in(region);
+    const states = await describeInstances(asked);
+    return { states, ...(await this.#whereAsked(asked)) };
   }
 
   async close(): Promise<void> {
     for (const { api } of this.#regions.values()) (await api).client.destroy();
   }
 
-  #in(region: string | undefined): Region {
-    const known = this.#regions.get(region) ?? {
-      api: openApi({ ...this.#options, region: region ?? this.#options.region }),
-      waiting: new Map(),
-      asking: false,
+  #in(name: string | undefined): Region {
+    const known = this.#regions.get(name);
+    if (known) return known;
+    const region: Region = {
+      api: openApi({ ...this.#options, region: name ?? this.#options.region }),
+      ask: pacedBatches(ids => this.#askAbout(ids, region), BATCH, this.#options),
+      owners: new Set(),
     };
-    this.#regions.set(region, known);
-    return known;
+    this.#regions.set(name, region);
+    return region;
   }
 
-  async #ask(region: Region): Promise<void> {
-    region.asking = true;
-    await delay(this.#pace.gatherMs);
-    while (region.waiting.size > 0) {
-      const batch = [...region.waiting].slice(0, BATCH);
-      for (const [id] of batch) region.waiting.delete(id);
-      try {
-        const states = await statesOf(
-          await region.api,
-          batch.map(([id]) => id),
-        );
-        for (const [id, answer] of batch) answer.resolve(states.get(id));
-      } catch (error) {
-        for (const [, answer] of batch) answer.reject(error);
-      }
-      await delay(this.#pace.pauseMs);
-    }
-    region.asking = false;
+  async #askAbout(ids: readonly string[], region: Region): Promise<(id: string) => Ec2Answer> {
+    const states = await statesOf(region, ids);
+    const where = await this.#whereAsked(region);
+    return id => ({ state: states.get(id), ...where });
+  }
+
+  async #whereAsked({ api, owners }: Region): Promise<{ region: string; account: string | undefined }> {
+    const region = await (await api).client.config.region();
+    const [owner, another] = owners;
+    if (another !== undefined) return { region, account: undefined };
+    return { region, account: owner ?? (await this.#sts.account(region)) };
   }
 }
 
@@ -104,40 +98,54 @@ async function openApi(options: AwsOptions): Promise<Api> {
 }
 
 /**
- * Asked by a filter, since one unknown id in `InstanceIds` fails the whole call. EC2 may answer so even then, of an
- * instance that it forgets meanwhile (https://github.com/boto/boto3/issues/977): the others are asked for again.
+ * Asks by a filter, because one unknown id in `InstanceIds` fails the whole call. EC2 may fail it even then, for an
+ * instance that it forgets meanwhile (https://github.com/boto/boto3/issues/977): ask again for the others.
  */
-async function statesOf(api: Api, ids: readonly string[]): Promise<Map<string, InstanceState>> {
+async function statesOf(region: Region, ids: readonly string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map();
   try {
-    return await describeInstances(api, [{ Name: 'instance-id', Values: [...ids] }]);
+    return await describeInstances(region, [{ Name: 'instance-id', Values: [...ids] }]);
   } catch (error) {
     const unknown = namedUnknown(error);
     const others = ids.filter(id => !unknown.has(id));
     if (others.length === ids.length) throw error;
-    return statesOf(api, others);
+    return statesOf(region, others);
   }
 }
 
-async function describeInstances(api: Api, filters?: Filter[]): Promise<Map<string, InstanceState>> {
+async function describeInstances(region: Region, filters?: Filter[]): Promise<Map<string, string>> {
+  const { client, paginate } = await region.api;
   const call = {
     action: 'ec2:DescribeInstances',
     resource: '*',
     ...(!filters && { timeoutMs: LIST_TIMEOUT_MS }),
   };
   return callAws(call, async options => {
-    const states = new Map<string, InstanceState>();
+    const states = new Map<string, string>();
     const input = filters ? { Filters: filters } : {};
-    for await (const page of api.paginate({ client: api.client, pageSize: PAGE }, input, options)) {
-      for (const { Instances = [] } of page.Reservations ?? []) {
-        for (const { InstanceId, State } of Instances) {
-          // A state that is not told is not the end of an instance.
-          if (InstanceId) states.set(InstanceId, State?.Name ?? 'of unknown state');
-        }
-      }
+    for await (const page of paginate({ client, pageSize: PAGE }, input, options)) {
+      // EC2 sends an empty list too; the SDK reads any other XML or HTML, such as a proxy's page, as an answer without one.
+      if (!page.Reservations) throw incomplete('it has no list of reservations');
+      for (const reservation of page.Reservations) addStates(reservation, states, region.owners);
     }
     return states;
   });
+}
+
+function addStates(
+  { OwnerId, Instances = [] }: Reservation,
+  states: Map<string, string>,
+  owners: Set<string>,
+): void {
+  if (OwnerId) owners.add(OwnerId);
+  for (const { InstanceId, State } of Instances) {
+    if (!InstanceId || !State?.Name) throw incomplete('an instance has no id or no state');
+    states.set(InstanceId, State.Name);
+  }
+}
+
+function incomplete(what: string): AppError {
+  return new AppError('unavailable', `the answer of EC2 to DescribeInstances is incomplete: ${what}`);
 }
 
 /** `InvalidInstanceID.NotFound`: `The instance IDs 'i-…, i-…' do not exist`. */
