@@ -36,7 +36,7 @@ export function dryClients(clients: Clients): Clients {
     sns: readOnly('SNS', sns, ['topicExists', 'subscriptions', 'subscriptionAttributes', 'close']),
     // A message that is received is hidden from others until its visibility ends; that is all that is changed of it.
     sqs: readOnly('SQS', sqs, ['receive', 'changeVisibility', 'queueUrl', 'attributes', 'close']),
-    autoScaling: readOnly('Auto Scaling', autoScaling, ['close']),
+    autoScaling: readOnly('Auto Scaling', autoScaling, ['instanceState', 'close']),
     ec2: readOnly('EC2', ec2, ['instanceState', 'instances', 'close']),
     alertChannels: [],
   };

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { AutoScalingClient } from '../../src/clients/autoscaling.ts';
 import { describe as describeError } from '../../src/errors.ts';
+import { type Ec2StandIn, startEc2StandIn } from '../parts/ec2.ts';
+import { instanceId } from '../parts/world.ts';
 import { type AwsStandIn, queryError, startAwsStandIn } from './aws-stand-in.ts';
 
 const INSTANCE = { group: 'web-asg', hook: 'deregister', instanceId: 'i-0a1b2c3d4e5f60718' };
@@ -102,8 +104,88 @@ test.each([
   });
 });
 
+const THROTTLED = { status: 400, body: queryError('Throttling', 'Rate exceeded') };
+
 test('throttling is survived', async () => {
-  api.answers = [{ status: 400, body: queryError('Throttling', 'Rate exceeded') }, DONE];
-  expect(await client.completeLifecycleAction(INSTANCE, 'CONTINUE')).toBe('completed');
+  api.answers = [THROTTLED, DONE];
+  const instance = { ...INSTANCE, token: TOKEN };
+  expect(await client.completeLifecycleAction(instance, 'CONTINUE')).toBe('completed');
   expect(api.asked).toHaveLength(2);
 });
+
+test('without a token a request is sent once, because another action may be meant when it is sent again', async () => {
+  api.answers = [THROTTLED, DONE];
+  await expect(client.completeLifecycleAction(INSTANCE, 'CONTINUE')).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  expect(api.asked).toHaveLength(1);
+});
+
+describe('the lifecycle state of an instance', () => {
+  let standIn: Ec2StandIn;
+  let asking: AutoScalingClient;
+
+  beforeEach(async () => {
+    standIn = await startEc2StandIn();
+    asking = new AutoScalingClient({ ...standIn.options, pauseMs: 0 });
+  });
+
+  afterEach(() => {
+    asking?.close();
+    standIn?.stop();
+  });
+
+  test('is told with its group, and is not there for an instance that Auto Scaling does not know', async () => {
+    standIn.groups.set(instanceId(1), { group: 'web', state: 'Terminating:Wait' });
+    expect(await Promise.all([1, 2].map(number => asking.instanceState(instanceId(number))))).toEqual([
+      { state: 'Terminating:Wait', group: 'web' },
+      { state: undefined, group: undefined },
+    ]);
+  });
+
+  test('is asked for together with those of at most fifty instances, page by page', async () => {
+    standIn.pageSize = 20;
+    const ids = Array.from({ length: 120 }, (_, at) => instanceId(at));
+    for (const id of ids) standIn.groups.set(id, { group: 'web', state: 'InService' });
+    const answers = await Promise.all([...ids, ...ids].map(id => asking.instanceState(id)));
+    expect(new Set(answers.map(({ state }) => state))).toEqual(new Set(['InService']));
+    expect(standIn.askedElse).toHaveLength(3 + 3 + 1);
+  });
+
+  test('is asked for in the region that is named', async () => {
+    standIn.groups.set(instanceId(1), { group: 'web', state: 'InService' });
+    standIn.onlyIn.set(instanceId(1), 'ap-south-1');
+    expect((await asking.instanceState(instanceId(1), 'ap-south-1')).state).toBe('InService');
+    expect((await asking.instanceState(instanceId(1))).state).toBeUndefined();
+    expect(standIn.askedElse.map(({ region }) => region)).toEqual(['ap-south-1', 'eu-west-1']);
+  });
+
+  test('is asked for again if Auto Scaling throttles', async () => {
+    standIn.groups.set(instanceId(1), { group: 'web', state: 'InService' });
+    standIn.refuseNext('Throttling', 'Rate exceeded');
+    expect((await asking.instanceState(instanceId(1))).state).toBe('InService');
+  });
+
+  test.each([
+    ['no text', '', 'no list'],
+    ['a page of a proxy', '<html><body>Please log in</body></html>', 'no list'],
+    ['an instance without state', memberXml(`<InstanceId>${instanceId(1)}</InstanceId>`), 'no state'],
+    ['an instance without id', memberXml('<LifecycleState>InService</LifecycleState>'), 'no id'],
+  ])('is an error if the answer is not whole: %s', async (_, answer, why) => {
+    standIn.answerNext(answer);
+    const error = await asking.instanceState(instanceId(1)).catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'unavailable' });
+    expect(describeError(error)).toContain(why);
+  });
+
+  test('is an error that names the missing permission', async () => {
+    standIn.refuseNext('AccessDenied', 'User is not authorized to perform it', 403);
+    const error = await asking.instanceState(instanceId(1)).catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'permission' });
+    expect(describeError(error)).toContain('autoscaling:DescribeAutoScalingInstances');
+  });
+});
+
+function memberXml(content: string): string {
+  return `<DescribeAutoScalingInstancesResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><DescribeAutoScalingInstancesResult><AutoScalingInstances><member>${content}</member></AutoScalingInstances></DescribeAutoScalingInstancesResult></DescribeAutoScalingInstancesResponse>`;
+}
