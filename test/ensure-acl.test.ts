@@ -116,3 +116,36 @@ test('a restore that stopped before the ACL goes on from there', async () => {
   const [first] = keys;
   expect(await as(name, first?.privateKey ?? '', host => host.updateNode({ name }))).toBe('updated');
 });
+
+test('a node whose client had no key is restored, and the job says that the host must be bootstrapped', async () => {
+  const name = 'keyless';
+  await chefServer.chef.createClient({ name });
+  const text = `{"name":"${name}","run_list":["recipe[base]"]}`;
+  await chefServer.chef.restoreNode(name, text);
+  await chefServer.chef.allowOwnClient(name);
+  await api.finished(await api.event({ kind: 'delete', node: name }));
+
+  const job = await api.finished(await api.event({ kind: 'ensure', node: name }));
+  expect(chefServer.nodeText(name)).toBe(text);
+  expect(await chefServer.chef.getClient(name)).toBeUndefined();
+  expect(chefServer.acl('nodes', name)?.update).toEqual({
+    actors: [chefServer.adminName],
+    groups: ['admins'],
+  });
+  const note = (step: string) => job.steps.find(each => each.name === step);
+  const advice = expect.stringContaining(`knife bootstrap ADDRESS -N ${name}`);
+  expect(note('recreate-client')).toMatchObject({ state: 'skipped', note: advice });
+  expect(note('recreate-node')).toMatchObject({ state: 'done', note: advice });
+  expect(chefServer.faults).toEqual([]);
+});
+
+test('a client that is left without any key gets its keys back, though node and client are there', async () => {
+  const { name, keys } = await register('web-3');
+  const publicKeys = await chefServer.chef.getClientKeys(name);
+  await api.finished(await api.event({ kind: 'delete', node: name }));
+  await chefServer.chef.createClient({ name });
+  await chefServer.chef.createNode({ name, run_list: [] });
+  await api.finished(await api.event({ kind: 'ensure', node: name }));
+  expect(await chefServer.chef.getClientKeys(name)).toEqual(publicKeys);
+  expect(await as(name, keys[1]?.privateKey ?? '', host => host.updateNode({ name }))).toBe('updated');
+});

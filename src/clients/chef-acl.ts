@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import { readObject } from './chef-answer.ts';
+import { readNamed, readObject } from './chef-answer.ts';
 import type { ChefConnection } from './chef-connection.ts';
 import { isObject, type JsonObject } from './chef-node.ts';
 
@@ -19,7 +19,11 @@ interface Entry {
 }
 type Acl = Record<Permission, Entry>;
 
-/** @param target `['nodes', 'web-1']` */
+/**
+ * Gives an object the ACL that was saved; its own client is left out if it does not exist, as after a restore without a
+ * saved key.
+ * @param target `['nodes', 'web-1']`
+ */
 export async function restoreAcl(
   server: ChefConnection,
   target: [AclOf, string],
@@ -27,9 +31,11 @@ export async function restoreAcl(
 ): Promise<string[] | undefined> {
   const current = await readAcl(server, target);
   if (!current) return undefined;
-  const wanted = parseAcl(JSON.parse(saved));
-  if (!wanted) throw new AppError('rejected', `the saved ACL of ${target.join('/')} is none`);
+  const whole = parseAcl(JSON.parse(saved));
+  if (!whole) throw new AppError('rejected', `the saved ACL of ${target.join('/')} is not an ACL`);
   const [, client] = target;
+  const exists = readNamed(await server.get('clients', client), client) !== undefined;
+  const wanted = exists ? whole : withoutActor(whole, client);
   const changed: string[] = [];
   for (const permission of PERMISSIONS) {
     if (sameEntry(current[permission], wanted[permission])) continue;
@@ -109,6 +115,14 @@ function entry(json: unknown): Entry | undefined {
 function names(json: JsonObject, field: string): string[] {
   const list = json[field];
   return Array.isArray(list) ? list.filter(name => typeof name === 'string') : [];
+}
+
+function withoutActor(acl: Acl, name: string): Acl {
+  const entries = PERMISSIONS.map(permission => {
+    const { actors, groups } = acl[permission];
+    return [permission, { actors: actors.filter(actor => actor !== name), groups }];
+  });
+  return Object.fromEntries(entries) as Acl;
 }
 
 function sameEntry(one: Entry, other: Entry): boolean {

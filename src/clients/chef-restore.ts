@@ -1,5 +1,5 @@
-import { createPublicKey } from 'node:crypto';
 import { AppError } from '../errors.ts';
+import { keyFingerprint } from '../key-fingerprint.ts';
 import { readObject } from './chef-answer.ts';
 import type { ChefConnection } from './chef-connection.ts';
 import { type ClientKey, clientKeys } from './chef-keys.ts';
@@ -18,20 +18,35 @@ export async function restoreNode(server: ChefConnection, name: string, json: st
   await post(server, ['nodes'], json);
 }
 
-export async function restoreClient(server: ChefConnection, name: string, saved: SavedClient): Promise<void> {
+/**
+ * Makes the client, or completes it, and proves it: its keys are read back, and what is missing is added. Some servers
+ * (chef-zero) answer 201 to the client and forget its key.
+ */
+export async function restoreClient(
+  server: ChefConnection,
+  name: string,
+  saved: SavedClient,
+): Promise<'restored' | 'no-key'> {
   const keys = savedKeys(saved);
-  if (keys.length === 0) throw new AppError('rejected', `no public key of Chef client ${name} was saved`);
-  const existing = await clientKeys(server, name);
-  if (existing?.some(key => !keys.some(each => sameKey(each, key)))) {
-    throw new AppError(
-      'other-key',
-      `Chef client ${name} exists with a key that was not saved: is it a new machine of this name? It was left alone`,
-    );
+  if (keys.length === 0) return 'no-key';
+  let existing = await clientKeys(server, name);
+  refuseForeign(name, keys, existing);
+  if (!existing) {
+    await createClient(server, name, saved, keys);
+    existing = await clientKeys(server, name);
+    refuseForeign(name, keys, existing);
   }
-  const has = new Set((existing ?? [await createClient(server, name, saved, keys)]).map(key => key?.name));
-  for (const key of keys) {
-    if (!has.has(key.name)) await post(server, ['clients', name, 'keys'], { ...key });
-  }
+  const missing = without(keys, existing);
+  if (missing.length === 0) return 'restored';
+  for (const key of missing) await writeKey(server, name, key, existing);
+  const after = await clientKeys(server, name);
+  refuseForeign(name, keys, after);
+  const left = without(keys, after).map(key => key.name);
+  if (left.length === 0) return 'restored';
+  throw new AppError(
+    'conflict',
+    `the Chef server took the saved keys of client ${name}, but does not show ${left.join(', ')}`,
+  );
 }
 
 export async function hasKeyOf(
@@ -41,19 +56,16 @@ export async function hasKeyOf(
 ): Promise<boolean | undefined> {
   const existing = await clientKeys(server, name);
   const keys = savedKeys(saved);
-  return existing?.some(key => keys.some(each => sameKey(each, key)));
+  return existing?.some(key => keys.some(each => isSameKey(each, key)));
 }
 
-/**
- * The key that comes with a new client is called `default` and never expires; one that does is made afterwards.
- * @returns that key
- */
+/** The key that comes with a new client is called `default` and never expires; one that does is added afterwards. */
 async function createClient(
   server: ChefConnection,
   name: string,
   { client }: SavedClient,
   keys: ClientKey[],
-): Promise<ClientKey | undefined> {
+): Promise<void> {
   const first = keys.find(key => key.name === 'default' && key.expiration_date === NEVER_EXPIRES);
   const { validator, admin } = parse(client);
   await post(server, ['clients'], {
@@ -62,7 +74,40 @@ async function createClient(
     ...(validator === true && { validator }),
     ...(admin === true && { admin }),
   });
-  return first;
+}
+
+/** A key that has this name already is one of the saved keys under another name, or with another date. */
+async function writeKey(
+  server: ChefConnection,
+  client: string,
+  key: ClientKey,
+  existing: ClientKey[] = [],
+): Promise<void> {
+  const target = ['clients', client, 'keys'];
+  if (!existing.some(({ name }) => name === key.name)) return post(server, target, { ...key });
+  const answer = await server.call({ method: 'PUT', target: [...target, key.name], body: { ...key } });
+  if (!readObject(answer))
+    throw new AppError('conflict', `key ${key.name} of ${client} was deleted meanwhile`);
+}
+
+/** @throws AppError `other-key` if a client has a key that is not among those saved */
+function refuseForeign(name: string, keys: ClientKey[], existing: ClientKey[] = []): void {
+  if (existing.every(key => keys.some(each => isSameKey(each, key)))) return;
+  throw new AppError(
+    'other-key',
+    `Chef client ${name} exists with a key that was not saved: is it a new machine of this name? It was left alone`,
+  );
+}
+
+/** The saved keys that a client does not have under the same name and with the same date. */
+function without(keys: ClientKey[], existing: ClientKey[] = []): ClientKey[] {
+  const isRestored = (key: ClientKey) =>
+    existing.some(each => each.name === key.name && isSameKey(each, key) && isSameDate(each, key));
+  return keys.filter(key => !isRestored(key));
+}
+
+function isSameDate({ expiration_date: one }: ClientKey, { expiration_date: other }: ClientKey): boolean {
+  return one === other || Date.parse(one) === Date.parse(other);
 }
 
 /** The public keys that a snapshot has. A server without key lists (goiardi, Chef 11) has the one in the client itself. */
@@ -76,17 +121,8 @@ export function savedKeys({ client, clientKeys }: SavedClient): ClientKey[] {
   );
 }
 
-/** Whether two public keys are one, however each is written. */
-function sameKey(one: ClientKey, other: ClientKey): boolean {
-  return canonical(one.public_key) === canonical(other.public_key);
-}
-
-function canonical(pem: string): string {
-  try {
-    return createPublicKey(pem).export({ type: 'spki', format: 'pem' }).toString();
-  } catch {
-    return pem.trim();
-  }
+function isSameKey(one: ClientKey, other: ClientKey): boolean {
+  return keyFingerprint(one.public_key) === keyFingerprint(other.public_key);
 }
 
 async function post(server: ChefConnection, target: string[], body: JsonObject | string): Promise<void> {

@@ -93,13 +93,13 @@ export class ChefClient {
   }
 
   /**
-   * Makes a client with the public keys that a snapshot has, or completes one that has only some of them, so that the
-   * host's private key works again.
-   * @throws AppError `other-key` where a client of this name has another key, `rejected` where nothing was saved
-   * that makes a client usable
+   * Makes a client with the public keys that a snapshot has, or completes one that has only some of them, and reads them
+   * back, so that the host's private key works again.
+   * @returns `no-key` if the snapshot has no key: then nothing is made, since nobody could use the client
+   * @throws AppError `other-key` if a client of this name has another key
    */
-  async restoreClient(name: string, saved: SavedClient): Promise<void> {
-    await restoreClient(this.#server, segment(name, 'client'), saved);
+  async restoreClient(name: string, saved: SavedClient): Promise<'restored' | 'no-key'> {
+    return restoreClient(this.#server, segment(name, 'client'), saved);
   }
 
   /** Whether a client has one of the keys that a snapshot has of it; undefined where there is no such client. */

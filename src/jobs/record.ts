@@ -49,6 +49,8 @@ export interface Facts {
   lost?: { node: boolean; client: boolean };
   /** Ids of the archives that it is restored from. */
   from?: { node: string | undefined; client: string | undefined };
+  /** No key of the client was saved, so the host must be bootstrapped to get a client. */
+  needsBootstrap?: boolean;
 }
 
 /** Remembered before it is sent, so that a second attempt looks for it first, and with its end once Nagios took it. */

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { ChefClient } from '../../src/clients/chef.ts';
 import { type ChefAclServer, startChefAclServer } from '../parts/chef-acl-server.ts';
 import { keyPair } from '../parts/chef-server.ts';
+import { useChefStandIn } from './chef-fixture.ts';
 
 let server: ChefAclServer;
 let count = 0;
@@ -98,15 +99,71 @@ describe('a client', () => {
   test('of the same name with another key is left alone', async () => {
     await server.chef.createClient({ name, public_key: rotated.publicKey });
     const saved = { client: '{}', clientKeys: [asSaved(first)] };
-    await expect(server.chef.restoreClient(name, saved)).rejects.toMatchObject({ code: 'contradiction' });
+    await expect(server.chef.restoreClient(name, saved)).rejects.toMatchObject({ code: 'other-key' });
     expect(await server.chef.hasKeyOf(name, saved)).toBe(false);
     expect(await server.chef.getClientKeys(name)).toMatchObject([{ public_key: rotated.publicKey }]);
   });
 
   test('without a saved key is not made: nobody could use it', async () => {
     const saved = { client: JSON.stringify({ name }), clientKeys: [] };
-    await expect(server.chef.restoreClient(name, saved)).rejects.toMatchObject({ code: 'rejected' });
+    expect(await server.chef.restoreClient(name, saved)).toBe('no-key');
     expect(await server.chef.getClient(name)).toBeUndefined();
+  });
+
+  test('that has no key at all gets the saved ones', async () => {
+    await server.chef.createClient({ name });
+    const saved = { client: '{}', clientKeys: [first, rotated].map(asSaved) };
+    expect(await server.chef.restoreClient(name, saved)).toBe('restored');
+    expect((await server.chef.getClientKeys(name))?.map(key => key.name)).toEqual(['default', 'rotated']);
+  });
+
+  test('that has a saved key under another name, or with another date, ends up with what was saved', async () => {
+    const keys = [first, rotated].map(asSaved);
+    const swapped = [
+      { ...first, name: 'rotated', expiration_date: '2099-01-01T00:00:00Z' },
+      { ...rotated, name: 'default', expiration_date: 'infinity' },
+    ];
+    await server.chef.restoreClient(name, { client: '{}', clientKeys: swapped.map(asSaved) });
+    await server.chef.restoreClient(name, { client: '{}', clientKeys: keys });
+    const shown = await server.chef.getClientKeys(name);
+    expect(shown?.map(key => JSON.stringify(key)).toSorted()).toEqual(keys.toSorted());
+  });
+});
+
+describe('a server that answers 201 to a client and forgets its key', () => {
+  let forgetful: ChefAclServer;
+  beforeAll(async () => {
+    forgetful = await startChefAclServer({ forgetsNewKeys: true });
+  });
+  afterAll(() => forgetful?.stop());
+
+  test('has the key in the end', async () => {
+    const saved = { client: '{}', clientKeys: [first, rotated].map(asSaved) };
+    expect(await forgetful.chef.restoreClient(name, saved)).toBe('restored');
+    expect(await forgetful.chef.getClientKeys(name)).toEqual(
+      [first, rotated].map(key => JSON.parse(asSaved(key))),
+    );
+    expect(forgetful.faults).toEqual([]);
+  });
+});
+
+describe('a server that takes keys and does not show them', () => {
+  const fixture = useChefStandIn();
+
+  test('has not restored the client', async () => {
+    const keys = { path: '/clients/web-1/keys' };
+    fixture.willAnswer(
+      { method: 'GET', ...keys, status: 404, answer: { error: ['Cannot load client web-1'] } },
+      { method: 'POST', path: '/clients', status: 201, answer: { uri: 'web-1' } },
+      { method: 'GET', ...keys, answer: [] },
+      { method: 'POST', ...keys, status: 201, answer: { uri: 'default' } },
+      { method: 'GET', ...keys, answer: [] },
+    );
+    const restored = fixture.chef.restoreClient('web-1', { client: '{}', clientKeys: [asSaved(first)] });
+    await expect(restored).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('does not show default'),
+    });
   });
 });
 
@@ -146,6 +203,16 @@ describe('a node', () => {
     const host = signedInAs(name, first.privateKey);
     await expect(host.deleteNode(name)).rejects.toMatchObject({ code: 'permission' });
     await host.close();
+  });
+
+  test('whose own client is not restored gets the rest of its ACL, groups too', async () => {
+    await register();
+    const saved = await remove();
+    const acl = JSON.parse(saved.nodeAcl);
+    acl.update.groups.push('users');
+    await server.chef.restoreNode(name, saved.node);
+    expect(await server.chef.restoreAcl('nodes', name, JSON.stringify(acl))).toEqual([]);
+    expect(server.acl('nodes', name)?.update).toEqual({ actors: [], groups: ['admins', 'users'] });
   });
 
   test('whose ACL names a client that is gone gives its own client back what it had', async () => {

@@ -58,7 +58,7 @@ function open(channels: AlertChannel[], options?: OutboxOptions): Alerts {
   return alerts;
 }
 
-const held = (node: string) => alert('job-held', 'a contradiction', { node, job: 'j1' });
+const held = (node: string) => alert('job-held', 'it lives', { node, job: 'j1' });
 
 describe('an alert', () => {
   test('reaches the log and every channel', async () => {
@@ -92,7 +92,7 @@ describe('an alert', () => {
     await connections[0]?.del(`${prefix}:alert:job-held:web-1`);
     alerts.raise(held('web-1'));
     await until('the second', () => to.got.length === 2);
-    expect(to.got[1]?.whatHappened).toBe('a contradiction (and 3 times more since it was last told)');
+    expect(to.got[1]?.whatHappened).toBe('it lives (and 3 times more since it was last told)');
   });
 
   test('goes out while Redis is away, and is folded in memory', async () => {
@@ -128,7 +128,7 @@ describe('a channel that is down', () => {
     alerts.raise(held('web-1'));
     await until('it to be given up', () => alerts.counts().channels['test']?.givenUp === 1);
     const line = lines.map(each => JSON.parse(each)).find(each => each.msg.includes('given up'));
-    expect(line.alert).toMatchObject({ node: 'web-1', whatHappened: 'a contradiction' });
+    expect(line.alert).toMatchObject({ node: 'web-1', whatHappened: 'it lives' });
     down = false;
     alerts.raise(held('web-2'));
     await until('the next', () => to.got.length === 1);

@@ -40,7 +40,14 @@ interface Client extends Actor, Held {}
 const ORGANIZATION = '/organizations/acme';
 const ADMIN = 'admin';
 
-export async function startChefAclServer(): Promise<ChefAclServer> {
+export interface ChefAclServerOptions {
+  /** Answers 201 to a new client and forgets its key, as chef-zero 15 does. @default false */
+  forgetsNewKeys?: boolean;
+}
+
+export async function startChefAclServer({
+  forgetsNewKeys = false,
+}: ChefAclServerOptions = {}): Promise<ChefAclServer> {
   const { publicKey, privateKey: adminKey } = keyPair();
   const key = { name: 'default', public_key: publicKey, expiration_date: 'infinity' };
   const admin: Actor = { name: ADMIN, keys: new Map([['default', key]]), groups: ['admins'] };
@@ -86,7 +93,8 @@ export async function startChefAclServer(): Promise<ChefAclServer> {
     const { name, public_key } = JSON.parse(body);
     if (clients.has(name)) return [409, { error: ['Client already exists'] }];
     const keys: Client['keys'] = new Map();
-    if (public_key) keys.set('default', { name: 'default', public_key, expiration_date: 'infinity' });
+    if (public_key && !forgetsNewKeys)
+      keys.set('default', { name: 'default', public_key, expiration_date: 'infinity' });
     clients.set(name, { name, keys, groups: ['clients'], acl: new Acl(actor) });
     return [201, { uri: name }];
   }
@@ -105,6 +113,10 @@ export async function startChefAclServer(): Promise<ChefAclServer> {
       if (!isDate(made.expiration_date)) return [400, { error: ['invalid expiration_date'] }];
       keys.set(made.name, made);
       return [201, { uri: made.name }];
+    }
+    if (below === 'keys' && part !== undefined && method === 'PUT' && keys.has(part)) {
+      keys.set(part, JSON.parse(body));
+      return [200, keys.get(part)];
     }
     if (below === 'keys' && part !== undefined)
       return keys.has(part) ? [200, keys.get(part)] : [404, { error: [`no key ${part}`] }];

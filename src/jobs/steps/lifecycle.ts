@@ -17,34 +17,32 @@ export interface LifecycleDependencies {
  * others are left alone, since completing one cuts their work short.
  */
 export function completeLifecycleStep(dependencies: LifecycleDependencies): Step {
-  const { lifecycleHooks } = dependencies;
   return async job => {
     const completed = new Set(job.facts.completed);
     const waiting = waitingInstances(job).filter(instance => !completed.has(keyOf(instance)));
     if (waiting.length === 0) return { state: 'skipped', note: 'no instance waits' };
     const outcomes = await Promise.all(
-      waiting.map(async instance =>
-        isOurHook(lifecycleHooks, instance)
-          ? complete(instance, dependencies)
-          : { note: `hook ${instance.hook} of ${instance.group} is not in LIFECYCLE_HOOKS: left alone` },
-      ),
+      waiting.map(async instance => ({ instance, ...(await settle(instance, dependencies)) })),
     );
-    const state = outcomes.some(outcome => 'failed' in outcome) ? 'failed' : 'done';
-    waiting.forEach(
-      (instance, at) => outcomes[at] && !('failed' in outcomes[at]) && completed.add(keyOf(instance)),
-    );
-    const note = outcomes.map(outcome => outcome.note).join('; ');
-    return { state, note, facts: { completed: [...completed] } };
+    const settled = outcomes.filter(({ failed }) => !failed).map(({ instance }) => keyOf(instance));
+    return {
+      state: settled.length < outcomes.length ? 'failed' : 'done',
+      note: outcomes.map(({ note }) => note).join('; '),
+      facts: { completed: [...completed, ...settled] },
+    };
   };
 }
 
 type Waiting = WaitingInstance & Pick<LifecycleAction, 'claimed'>;
 
-async function complete(
+async function settle(
   instance: Waiting,
-  { autoScaling, lifecycleResult }: LifecycleDependencies,
+  { autoScaling, lifecycleResult, lifecycleHooks }: LifecycleDependencies,
 ): Promise<{ note: string; failed?: true }> {
   const { hook, group, claimed } = instance;
+  if (!isOurHook(lifecycleHooks, instance)) {
+    return { note: `hook ${hook} of ${group} is not in LIFECYCLE_HOOKS: left alone` };
+  }
   if (claimed) {
     // Anyone who may publish could name another tool's hook.
     const { state, group: actual } = await autoScaling.instanceState(instance.instanceId, instance.region);

@@ -22,7 +22,7 @@ export function findLostStep(dependencies: LostDependencies): Step {
     // A person who approved the job has looked at the other instance or the archive.
     const approved = isApproved(job.approval, 'other-instance') || isApproved(job.approval, 'other-archive');
     const instanceId = approved ? null : job.instanceId;
-    const [node, client] = await Promise.all([chef.getNode(name), chef.getClient(name)]);
+    const [node, client] = await Promise.all([chef.getNode(name), chef.clientIdentity(name)]);
     const instance = node && attribute(node, instanceAttribute);
     if (isInstanceId(instance)) {
       if (instanceId !== null && instance !== instanceId) {
@@ -34,8 +34,9 @@ export function findLostStep(dependencies: LostDependencies): Step {
       // A deletion of the instance that was accepted earlier, and does not know the node's name yet, comes first.
       await context.claimInstance(instance);
     }
-    const lost = { node: !node, client: !client };
-    if (node && client) {
+    // Nobody can use a client without a key; it may be what an earlier restore left.
+    const lost = { node: !node, client: !client || client.keys.length === 0 };
+    if (!lost.node && !lost.client) {
       const note = `node and client ${name} live in Chef: nothing is changed`;
       return { state: 'done', note, facts: { lost } };
     }

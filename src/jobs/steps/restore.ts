@@ -25,13 +25,11 @@ export function recreateClientStep({ chef, archive }: RestoreDependencies): Step
       if (saved && !isApproved(job.approval, 'other-key')) await checkKey(chef, name, saved);
       return { state: 'skipped', note: `client ${name} is there already` };
     }
-    if (!record || !saved) {
-      return {
-        state: 'skipped',
-        note: `no archive has a public key of client ${name}: bootstrap the host again (knife bootstrap) to give it a client`,
-      };
+    const made = saved && (await context.changeChef(() => chef.restoreClient(name, saved)));
+    if (!record || made !== 'restored') {
+      const note = `no archive has a public key of client ${name}: ${bootstrapAdvice(name)}`;
+      return { state: 'skipped', note, facts: { needsBootstrap: true } };
     }
-    await context.changeChef(() => chef.restoreClient(name, saved));
     const { clientAcl } = record.chef;
     const reduced =
       clientAcl && (await context.changeChef(() => chef.restoreAcl('clients', name, clientAcl)));
@@ -43,7 +41,7 @@ export function recreateClientStep({ chef, archive }: RestoreDependencies): Step
 export function recreateNodeStep({ chef, archive }: RestoreDependencies): Step {
   return async (job, context) => {
     const name = nodeOf(job);
-    const { lost, from } = job.facts;
+    const { lost, from, needsBootstrap } = job.facts;
     if (!lost?.node && !lost?.client) return NOTHING_LOST;
     const record = from?.node === undefined ? undefined : await read(archive, from.node);
     const isThere = (await chef.getNode(name)) !== undefined;
@@ -67,11 +65,15 @@ export function recreateNodeStep({ chef, archive }: RestoreDependencies): Step {
     const how = record?.chef.node
       ? `as in archive ${record.id}`
       : 'with the run list and environment of the request';
-    const note = lost.node
-      ? `${how}${isThere ? ' (was there already)' : ''}`
-      : 'was there; its client may save it';
-    return { state: 'done', note: note + aclNote(reduced) };
+    const found = needsBootstrap ? 'was there' : 'was there; its client may save it';
+    const note = lost.node ? `${how}${isThere ? ' (was there already)' : ''}` : found;
+    const advice = needsBootstrap ? `; its host has no client: ${bootstrapAdvice(name)}` : '';
+    return { state: 'done', note: note + aclNote(reduced) + advice };
   };
+}
+
+function bootstrapAdvice(name: string): string {
+  return `bootstrap the host again (knife bootstrap ADDRESS -N ${name})`;
 }
 
 async function read(archive: Archive, id: string): Promise<ArchiveRecord> {

@@ -83,7 +83,7 @@ describe('a restore is refused', () => {
   test.each([TWO, 'unknown'])('where the archives are of instance %s, and another asks', async node => {
     const id = await save({ node, client: true });
     await expect(choose({ instanceId: ONE })).rejects.toMatchObject({
-      code: 'contradiction',
+      code: 'other-archive',
       message: expect.stringContaining(`"archive": "${id}"`),
     });
   });
@@ -93,7 +93,7 @@ describe('a restore is refused', () => {
     const unknown = id.replace(/.{8}$/, '00000000');
     await expect(choose({ archive: unknown })).rejects.toMatchObject({ code: 'invalid' });
     await expect(choose({ archive: id, node: 'web-2' })).rejects.toMatchObject({ code: 'invalid' });
-    await expect(choose({ archive: id, instanceId: TWO })).rejects.toMatchObject({ code: 'contradiction' });
+    await expect(choose({ archive: id, instanceId: TWO })).rejects.toMatchObject({ code: 'other-archive' });
     expect(await choose({ archive: id, instanceId: ONE })).toEqual([id, id]);
   });
 });
