@@ -68,7 +68,7 @@ async function react(
     LOG_LEVEL: 'info',
     MAX_DELETES: '1000000',
   });
-  const service = keep(await startMeasuredService({ ...env, ROLES: 'api,worker' }));
+  const service = keep(await startMeasuredService({ ...env, ROLES: 'api,worker,trigger' }));
   // Looks at the jobs, so that looking costs the one that is measured nothing.
   const observer = keep(await startMeasuredService({ ...env, ROLES: 'api' }));
   const { chef, publisher } = world;

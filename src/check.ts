@@ -108,8 +108,8 @@ async function aws(settings: Settings, { sns, sqs }: Clients): Promise<Omit<Find
 
 async function chefClient(settings: Settings): Promise<Omit<Finding, 'part'> | undefined> {
   const [program = ''] = settings.CHEF_CLIENT_COMMAND;
-  if (!settings.ROLES.has('worker'))
-    return { state: 'unused', note: 'ROLES has no worker: not run by this process' };
+  if (!settings.ROLES.has('trigger'))
+    return { state: 'unused', note: 'ROLES has no trigger: not run by this process' };
   if (!program.includes('/')) return undefined;
   await access(program, constants.X_OK).catch(() => {
     throw new AppError('not-found', `${program} cannot be run: install it, or set CHEF_CLIENT_COMMAND right`);

@@ -38,7 +38,7 @@ const timeZone = z.string().refine(zone => {
   }
 }, 'must be an IANA time zone such as Europe/Berlin');
 
-const ROLES = ['api', 'poller', 'worker'] as const;
+const ROLES = ['api', 'poller', 'worker', 'trigger'] as const;
 export type Role = (typeof ROLES)[number];
 
 const tokens = list.transform((items, context) => {
@@ -71,10 +71,10 @@ export const schema = z.object({
     .optional()
     .describe('how SNS reaches the service; provisioning subscribes `<PUBLIC_URL>/sns`'),
   ROLES: list
-    .prefault('api,poller,worker')
+    .prefault('api,poller,worker,trigger')
     .pipe(z.array(z.enum(ROLES)).min(1))
     .transform(roles => new Set<Role>(roles))
-    .describe('which parts this process runs; many processes share one Redis'),
+    .describe('which parts this process runs; `trigger` runs chef-client; many processes share one Redis'),
   API_TOKENS: tokens
     .meta({ secret: true })
     .describe('`name:token,…`: who may call the guarded routes; with none they answer 401'),

@@ -23,7 +23,14 @@ const CONCURRENCY = 64;
 /** A job of a worker that was killed goes on this much later, and half as much again at the most. */
 const LOCK_MS = 10_000;
 
-/** The role `worker`: jobs, and the chef-client run after them. */
+/** The role `trigger`: the chef-client run after the jobs. @throws SettingsError if its lock can be held by others */
+export function startTrigger({ closing, trigger }: Base): void {
+  trigger.start(lockDirectory());
+  // A run under way gets ten seconds to end after SIGTERM.
+  closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
+}
+
+/** The role `worker`: jobs. */
 export function startWork(base: Base): void {
   const {
     settings,
@@ -84,9 +91,6 @@ export function startWork(base: Base): void {
     { name: 'archive', probe: () => archive.probe() },
     ...(nagios && settings.NAGIOS_REQUIRED ? [{ name: 'nagios', probe: () => nagios.probe() }] : []),
   ];
-  // A run under way gets ten seconds to end after SIGTERM.
-  closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
-  trigger.start(lockDirectory());
   for (const { name: part } of vitals) metrics.paused.set({ part }, 0);
   const onPause = (part: string, error: unknown) => {
     metrics.paused.set({ part }, 1);

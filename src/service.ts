@@ -4,7 +4,7 @@ import type { Settings } from './config.ts';
 import { drySettings } from './dry-run.ts';
 import { openBase } from './service-base.ts';
 import { openDoors } from './service-doors.ts';
-import { startWork } from './service-work.ts';
+import { startTrigger, startWork } from './service-work.ts';
 
 export interface Service {
   /** Where it answers. */
@@ -32,6 +32,7 @@ export async function startService(given: Settings): Promise<Service> {
   const closing = new Closing(message => log.warn(message));
   try {
     const base = await openBase(settings, log, closing);
+    if (settings.ROLES.has('trigger')) startTrigger(base);
     if (settings.ROLES.has('worker')) startWork(base);
     if (settings.DRY_RUN)
       log.warn('DRY_RUN is set: nothing is changed, each job tells what it would have done');

@@ -29,7 +29,7 @@ test('what is not set has the defaults that the contract gives', () => {
   expect(settings).toMatchObject({
     HOST: '127.0.0.1',
     PORT: 3000,
-    ROLES: new Set(['api', 'poller', 'worker']),
+    ROLES: new Set(['api', 'poller', 'worker', 'trigger']),
     API_TOKENS: new Map(),
     REDIS_URL: { kind: 'single', tls: false, address: { host: '127.0.0.1', port: 6379 }, db: 0 },
     REDIS_PREFIX: '{chef-deregistration}',
@@ -214,7 +214,7 @@ test('the table tells of each setting its default, its meaning and whether it ma
   expect(table).toHaveLength(2 + Object.keys(schema.shape).length);
   expect(table).toContain('| `PORT` | `3000` | port of the API; 0 picks a free one and logs it |');
   expect(table).toContain(
-    '| `ROLES` | `api,poller,worker` | which parts this process runs; many processes share one Redis |',
+    '| `ROLES` | `api,poller,worker,trigger` | which parts this process runs; `trigger` runs chef-client; many processes share one Redis |',
   );
   expect(table).toContain('| `CHEF_CLIENT_KEY` or `CHEF_CLIENT_KEY_FILE` | – | its private key (PEM) |');
   for (const row of table.slice(2))

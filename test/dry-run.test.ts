@@ -67,7 +67,7 @@ beforeAll(async () => {
     await registerNode(world.chef, { name, instanceId: instanceId(at) });
   }
   // Without the poller, whose last long poll the emulator would still give a message.
-  await startIt({ PROVISION: 'true', ROLES: 'api,worker' });
+  await startIt({ PROVISION: 'true', ROLES: 'api,worker,trigger' });
   await provisioned();
   // The emulator may hand what is given back to a long poll that is over; then it comes again soon.
   const Attributes = { VisibilityTimeout: '3' };

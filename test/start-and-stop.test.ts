@@ -123,6 +123,19 @@ describe('start', () => {
     expect((await apiClient(worker.url).request('GET', '/jobs')).status).toBe(404);
     expect((await apiClient(worker.url).request('GET', '/readyz')).status).toBe(200);
   });
+
+  test('with the role trigger in a process of its own: no other process runs chef-client', async () => {
+    const env = environment();
+    await registerNode(world.chef, { name: 'covered-elsewhere' });
+    const api = apiClient((await startIt({ ...env, ROLES: 'api,worker' })).url);
+    await api.event({ kind: 'delete', node: 'covered-elsewhere' });
+    await api.settled();
+    expect(await api.trigger()).toMatchObject({ state: 'waiting', pendingDeletes: 1, lastRun: null });
+    const before = Date.now();
+    await startIt({ ...env, ROLES: 'trigger' });
+    const run = await until('the chef-client run', async () => (await api.trigger()).lastRun);
+    expect(Date.parse(run.startedAt)).toBeGreaterThanOrEqual(before);
+  });
 });
 
 describe('stop', () => {

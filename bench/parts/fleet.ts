@@ -28,7 +28,7 @@ export async function startFleet(workerCount: number, env: NodeJS.ProcessEnv): P
   const shared = testEnvironment({ ...env, LOG_LEVEL: 'info', MAX_DELETES: '1000000' });
   const door = await startMeasuredService({ ...shared, ROLES: 'api' });
   const workers = await Promise.all(
-    Array.from({ length: workerCount }, () => startMeasuredService({ ...shared, ROLES: 'worker' })),
+    Array.from({ length: workerCount }, () => startMeasuredService({ ...shared, ROLES: 'worker,trigger' })),
   );
   const pool = new Pool(door.url, { connections: 16 });
   const redis = new Redis(env['REDIS_URL'] ?? '');

@@ -59,7 +59,7 @@ async function grow(parts: GrowthParts, deaths: number, closing: Closing): Promi
   closing.add('Redis', server, stopAndForget, STOP_MS);
   const redis = closing.add('connection', new Redis(server.url), opened => opened.disconnect());
   const service = await startMeasuredService({
-    ROLES: 'api,worker',
+    ROLES: 'api,worker,trigger',
     REDIS_URL: server.url,
     REDIS_PREFIX: PREFIX,
     CHEF_SERVER_URL: parts.chef.url,

@@ -19,7 +19,7 @@ let api: ApiClient;
 beforeAll(async () => {
   world = await startWorld({ hosts: ['web-1'], queueId: 'metrics' });
   const env = testEnvironment(world.env);
-  worker = await startTestService({ ...env, ROLES: 'worker' });
+  worker = await startTestService({ ...env, ROLES: 'worker,trigger' });
   doors = await startTestService({ ...env, ROLES: 'api' });
   api = apiClient(doors.url);
   await registerNode(world.chef, { name: 'web-1' });

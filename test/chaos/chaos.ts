@@ -93,8 +93,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const fleet = await startFleet(env, [
       { ROLES: 'api', PORT: port },
       { ROLES: 'poller' },
-      { ROLES: 'worker' },
-      { ROLES: 'worker,poller' },
+      { ROLES: 'worker,trigger' },
+      { ROLES: 'worker,poller,trigger' },
     ]);
     closing.push(fleet.stop);
     await until('both subscriptions', async () => {

@@ -39,7 +39,7 @@ describe('the directory for the lock', () => {
     expect(lockDirectory({}), 'and found again').toBe(own);
   });
 
-  test.each([0o770, 0o707, 0o1777])('is not one of mode %o, in which others can make files', mode => {
+  test.each(['770', '707', '1777'])('is not one of mode %s, in which others can make files', mode => {
     chmodSync(given, mode);
     expect(lockDirectory({ RUNTIME_DIRECTORY: given, XDG_RUNTIME_DIR: given })).toBe(own);
   });

@@ -108,6 +108,15 @@ describe('a run', () => {
     expect(await isDue(0)).toBe(true);
   });
 
+  test('is left to others by a process that was not told to run chef-client', async () => {
+    const one = trigger();
+    await deletion(one, 'web-1');
+    one.check();
+    await one.close();
+    expect(begun()).toBe(0);
+    expect(await isDue()).toBe(true);
+  });
+
   test('comes after the start where all processes were down when the queue emptied', async () => {
     await deletion(trigger(), 'web-1');
     const late = trigger();
