@@ -22,6 +22,8 @@ export type Event =
       nagiosHost?: string;
       instanceId?: string;
       signature?: HostSignature | BadHostSignature;
+      /** Optional fields that were malformed: the event is read as if the message did not have them. */
+      dropped?: string[];
     }
   /** A person asks over the API. */
   | {

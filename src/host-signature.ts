@@ -43,13 +43,15 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const NONCE = /^[\w-]{16,64}$/;
 
 /**
- * The `signature` of a host's message, whose own fields have been found good; undefined where it has none. Chef's
- * request signatures are alike: https://github.com/chef/mixlib-authentication
+ * Reads the `signature` of a host's message; undefined if it has none. It covers the fields as they were sent, also an
+ * optional one that is malformed. Chef's request signatures are alike: https://github.com/chef/mixlib-authentication
  */
 export function readHostSignature(message: Fields): HostSignature | BadHostSignature | undefined {
   const signature = message['signature'];
   if (signature === undefined || signature === null) return undefined;
   if (typeof signature !== 'object') return { fault: 'signature is no object' };
+  const unsignable = MESSAGE_FIELDS.find(name => !isSignable(message[name]));
+  if (unsignable) return { fault: `${unsignable} is not a text on one line` };
   const { version, audience, time, nonce, value } = signature as Fields;
   if (version !== '1') return { fault: 'signature.version is not "1"' };
   // Topics and queues have names of fewer characters than nodes may have.
@@ -62,6 +64,12 @@ export function readHostSignature(message: Fields): HostSignature | BadHostSigna
   }
   if (!matches(VALUE, value)) return { fault: 'signature.value is not the Base64 of an RSA signature' };
   return { text: hostSignatureText(message, { audience, time, nonce }), value, audience, time, nonce };
+}
+
+/** A line break could be read as the start of another field, and an object has no one text. */
+function isSignable(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  return typeof value === 'string' ? !/[\r\n]/.test(value) : typeof value === 'number';
 }
 
 function matches(form: RegExp, value: unknown): value is string {

@@ -11,3 +11,16 @@ export function isNodeName(value: unknown): value is string {
 export function isInstanceId(value: unknown): value is string {
   return typeof value === 'string' && /^i-[0-9a-f]{8}(?:[0-9a-f]{9})?$/.test(value);
 }
+
+/**
+ * Whether a value can name a Nagios host, by Nagios's rule and not by Chef's: at most 255 characters, no blank at either
+ * end, none of Nagios's default `illegal_object_name_chars`, and nothing that ends a line or a field of an external command.
+ * Source: https://assets.nagios.com/downloads/nagioscore/docs/nagioscore/4/en/configmain.html
+ */
+export function isNagiosHostName(value: unknown): value is string {
+  return (
+    typeof value === 'string' &&
+    /^[^`~!$%^&*"|'<>?,()=;\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,255}$/u.test(value) &&
+    value.trim() === value
+  );
+}

@@ -1,7 +1,7 @@
 import { AppError } from './errors.ts';
 import type { Event, LifecycleAction } from './event.ts';
 import { readHostSignature } from './host-signature.ts';
-import { isInstanceId, isNodeName } from './names.ts';
+import { isInstanceId, isNagiosHostName, isNodeName } from './names.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -32,8 +32,10 @@ function registration(message: Fields): Event {
   if (!method) throw invalid('method', message['method'], 'delete, deregister or ensure');
   const node = message['chef_name'];
   if (!isNodeName(node)) throw invalid('chef_name', node, 'the name of a Chef node');
-  const nagiosHost = optional(message, 'nagios_name', isNodeName, 'the name of a Nagios host');
-  const instanceId = optional(message, 'instance_id', isInstanceId, 'an EC2 instance id');
+  const dropped: string[] = [];
+  const nagiosHost = optional(message, 'nagios_name', isNagiosHostName, dropped);
+  const instanceId = optional(message, 'instance_id', isInstanceId, dropped);
+  // A host signs the fields as it sent them, malformed or not.
   const signature = readHostSignature(message);
   return {
     kind: 'registration',
@@ -42,6 +44,7 @@ function registration(message: Fields): Event {
     ...(nagiosHost && { nagiosHost }),
     ...(instanceId && { instanceId }),
     ...(signature && { signature }),
+    ...(dropped.length > 0 && { dropped }),
   };
 }
 
@@ -141,17 +144,22 @@ function text(message: Fields, field: string): string {
   return value;
 }
 
-/** Predecessors leave out what they do not know, or send it empty or null. */
+/**
+ * Reads a field that a message need not have; predecessors leave out what they do not know, or send it empty or null.
+ * @param dropped gets the name of a field that is malformed: it must not cost the whole message
+ */
 function optional(
   message: Fields,
   field: string,
   accepts: (value: unknown) => value is string,
-  what: string,
+  dropped: string[],
 ): string | undefined {
-  const value = message[field];
+  const given = message[field];
+  const value = typeof given === 'string' ? given.trim() : given;
   if (value === undefined || value === null || value === '') return undefined;
-  if (!accepts(value)) throw invalid(field, value, what);
-  return value;
+  if (accepts(value)) return value;
+  dropped.push(field);
+  return undefined;
 }
 
 function invalid(field: string, value: unknown, wanted: string): AppError {

@@ -62,6 +62,49 @@ test.each([
   });
 });
 
+test('a malformed optional field is signed as it was sent', () => {
+  const message = { ...base(), nagios_name: ' a;b ', instance_id: 'i-1', signature };
+  expect(parseEvent(message)).toMatchObject({
+    dropped: ['nagios_name', 'instance_id'],
+    signature: { text: expect.stringContaining('nagios_name: a;b \ninstance_id:i-1\n') },
+  });
+});
+
+test.each([
+  ['a line break', 'web\ninstance_id:i-0a1b2c3d'],
+  ['a carriage return', 'web\r'],
+  ['an object', { toString: 1 }],
+  ['a list', ['web']],
+  ['a truth value', true],
+])('a field with %s cannot be signed, since it could be read as another message', (_what, nagios_name) => {
+  expect(readHostSignature({ ...base(), nagios_name, signature })).toEqual({
+    fault: 'nagios_name is not a text on one line',
+  });
+});
+
+test('no text that a host signs can be split into the fields of another message', () => {
+  const odd = fc.string({ unit: fc.constantFrom('a', '\ninstance_id:', '\n'), maxLength: 2 });
+  const message = fc.record({
+    type: fc.constant('registration'),
+    method: fc.constant('delete'),
+    chef_name: fc.constant('web-1'),
+    nagios_name: odd,
+    instance_id: odd,
+    signature: fc.constant(signature),
+  });
+  const read = (from: Record<string, unknown>) => {
+    const { signature: made, ...event } = parseEvent(from) as { signature?: object };
+    return { event, text: made && 'text' in made ? made.text : undefined };
+  };
+  fc.assert(
+    fc.property(message, message, (one, other) => {
+      const [a, b] = [read(one), read(other)];
+      if (a.text !== undefined && a.text === b.text) expect(a.event).toEqual(b.event);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
 test('whatever stands in its place is read without an error', () => {
   expect(readHostSignature(base())).toBeUndefined();
   fc.assert(

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../src/errors.ts';
 import type { Event } from '../src/event.ts';
-import { isInstanceId, isNodeName } from '../src/names.ts';
+import { isInstanceId, isNagiosHostName, isNodeName } from '../src/names.ts';
 import { parseEvent } from '../src/parse-event.ts';
 import { decide } from '../src/policy.ts';
 import {
@@ -88,8 +88,6 @@ describe('one of ours that cannot be acted upon is refused by its field', () => 
     ['chef_name', registration({ chef_name: '..' })],
     ['chef_name', registration({ chef_name: 'a/../b' })],
     ['chef_name', registration({ chef_name: undefined })],
-    ['nagios_name', registration({ nagios_name: 'a b' })],
-    ['instance_id', registration({ instance_id: 'i-1' })],
     ['EC2InstanceId', autoScaling('EC2_INSTANCE_TERMINATE', { EC2InstanceId: 'i-0A1B2C3D' })],
     ['EC2InstanceId', autoScaling('EC2_INSTANCE_TERMINATE', { EC2InstanceId: undefined })],
     ['AutoScalingGroupName', lifecycleHook({ AutoScalingGroupName: '' })],
@@ -101,6 +99,61 @@ describe('one of ours that cannot be acted upon is refused by its field', () => 
   test('the message says what was given, cut short', () => {
     expect(() => parseEvent(registration({ chef_name: `a/${'b'.repeat(500)}` }))).toThrow(
       /^chef_name is "a\/b{77}, which is not the name of a Chef node$/,
+    );
+  });
+});
+
+describe('an optional field of a host’s message', () => {
+  test('that is malformed costs that field and not the message, which says so', () => {
+    const malformed = [
+      'a;b',
+      'a,b',
+      'a`b`',
+      'a$(b)',
+      'a\tb',
+      'a\nb',
+      'x'.repeat(256),
+      7,
+      ['web'],
+      { toString: 1 },
+    ];
+    for (const nagios_name of malformed) {
+      const event = parseEvent(registration({ nagios_name }));
+      expect(event, JSON.stringify(nagios_name)).toMatchObject({
+        method: 'delete',
+        node: 'web-1.example.com',
+        instanceId: INSTANCE,
+        dropped: ['nagios_name'],
+      });
+      expect(event).not.toHaveProperty('nagiosHost');
+    }
+    for (const instance_id of ['i-1', 'I-0A1B2C3D', 'unknown', 7, [INSTANCE], { instance: INSTANCE }]) {
+      const event = parseEvent(registration({ instance_id }));
+      expect(event, JSON.stringify(instance_id)).toMatchObject({ dropped: ['instance_id'] });
+      expect(event).not.toHaveProperty('instanceId');
+    }
+    expect(parseEvent(registration({ nagios_name: ';', instance_id: ';' }))).toMatchObject({
+      dropped: ['nagios_name', 'instance_id'],
+    });
+  });
+
+  test('is read without the blanks around it', () => {
+    const padded = registration({ nagios_name: ' Web Server 1 ', instance_id: `${INSTANCE}\n` });
+    const event = parseEvent(padded);
+    expect(event).toMatchObject({ nagiosHost: 'Web Server 1', instanceId: INSTANCE });
+    expect(event).not.toHaveProperty('dropped');
+  });
+
+  test('costs no more than itself, whatever it holds', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), (nagios_name, instance_id) => {
+        const { nagiosHost, instanceId, dropped, ...rest } = parseEvent(
+          registration({ nagios_name, instance_id }),
+        ) as Extract<Event, { kind: 'registration' }>;
+        expect(rest).toEqual({ kind: 'registration', method: 'delete', node: 'web-1.example.com' });
+        if (nagiosHost !== undefined) expect(isNagiosHostName(nagiosHost)).toBe(true);
+        if (instanceId !== undefined) expect(isInstanceId(instanceId)).toBe(true);
+      }),
     );
   });
 });

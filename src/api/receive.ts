@@ -32,6 +32,8 @@ export function receiver(
       node: event && 'node' in event ? event.node : undefined,
       instanceId: event?.instanceId,
       requestedBy: delivery.requestedBy,
+      // Malformed optional fields, which the event is read without.
+      dropped: event && 'dropped' in event ? event.dropped : undefined,
     };
     const kind = event ? decide(event) : 'ignore';
     if (!event || kind === 'ignore') {

@@ -28,7 +28,12 @@ const get = (path: string) => request(url).get(path).set(asOperator);
 
 describe('POST /events', () => {
   test('keeps a job that says who asked, and tells where it is', async () => {
-    const asked = { node: 'web-1', instanceId: 'i-0a1b2c3d', nagiosHost: 'web', reason: 'rack fire' };
+    const asked = {
+      node: 'web-1',
+      instanceId: 'i-0a1b2c3d',
+      nagiosHost: 'Web Server 1',
+      reason: 'rack fire',
+    };
     const response = await post({ kind: 'delete', ...asked }).expect(202);
     expectDocumented('POST /events', response);
     expect(response.headers['location']).toBe(response.body.url);
@@ -83,7 +88,8 @@ describe('POST /events', () => {
     ['node', { ...good, node: null }],
     ['node', { ...good, node: ['web-1'] }],
     ['instanceId', { ...good, instanceId: 'i-1' }],
-    ['nagiosHost', { ...good, nagiosHost: 'a/b' }],
+    ['nagiosHost', { ...good, nagiosHost: 'a;b' }],
+    ['nagiosHost', { ...good, nagiosHost: ' web' }],
     ['runList.0', { kind: 'ensure', node: 'web-1', runList: [''] }],
     ['environment', { kind: 'ensure', node: 'web-1', environment: 'a/b' }],
     ['reason', { ...good, reason: 'x'.repeat(1001) }],

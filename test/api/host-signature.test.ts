@@ -105,6 +105,17 @@ describe('a host', () => {
     await expectQuarantined(/did not sign .*NODE_SIGNATURES/, goodbye('honest'));
   });
 
+  test('is believed of a message with a malformed optional field, which the job names as dropped', async () => {
+    const message = goodbye('honest', { nagios_name: 'web;1', instance_id: 'i-1' });
+    const { outcome, jobId } = await publish(signHostMessage(message, by(honest)));
+    expect(outcome).toBe('accepted');
+    const job = await api.job(jobId);
+    expect(job).toMatchObject({ instanceId: null, event: { dropped: ['nagios_name', 'instance_id'] } });
+    expect(job.event).not.toHaveProperty('nagiosHost');
+    const changed = { ...signHostMessage(message, by(honest)), nagios_name: 'web;2' };
+    await expectQuarantined(/none of the keys/, changed);
+  });
+
   test('is not believed where anything was changed after it signed', async () => {
     const nagios = { nagios_name: 'honest', instance_id: instanceId(1) };
     const message = signHostMessage(goodbye('honest', nagios), by(honest));
