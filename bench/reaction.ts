@@ -71,7 +71,8 @@ async function react(
   const service = keep(await startMeasuredService({ ...env, ROLES: 'api,worker,trigger' }));
   // Looks at the jobs, so that looking costs the one that is measured nothing.
   const observer = keep(await startMeasuredService({ ...env, ROLES: 'api' }));
-  const { chef, publisher } = world;
+  const { chef } = world;
+  const topic = by === 'name' ? world.hosts : world.publisher;
   const loop = keep(
     await startBareLoop({
       chef: { url: chef.url, clientName: chef.adminName, key: chef.adminKey },
@@ -84,13 +85,13 @@ async function react(
       ? terminationNotice(instanceId)
       : signHostMessage(
           { type: 'registration', method: 'delete', chef_name: node, instance_id: instanceId },
-          { privateKey, topicArn: publisher.topicArn },
+          { privateKey, topicArn: topic.topicArn },
         );
   /** @returns milliseconds from the POST to the deletion */
   const goneByUs = async (death: Death) => {
-    const message = publisher.envelope(report(death));
+    const message = topic.envelope(report(death));
     const begun = Date.now();
-    const { status, body } = await publisher.deliver(message, `${service.url}/sns`);
+    const { status, body } = await topic.deliver(message, `${service.url}/sns`);
     const { outcome, jobId } = JSON.parse(body);
     if (outcome !== 'accepted') throw new Error(`the death of ${death.node} was answered ${status}: ${body}`);
     const job = await verified(observer.url, jobId);

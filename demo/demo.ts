@@ -46,12 +46,16 @@ async function startDemoService(parts: Parts): Promise<ServiceProcess> {
   });
 }
 
-async function subscribed({ aws, publisher }: Parts): Promise<void> {
-  await until('topic, queue and both subscriptions', async () => {
-    await publisher.requestConfirmations();
-    const subscriptions = await subscriptionsOf(aws, publisher.topicArn);
-    return subscriptions.length === 2 && subscriptions.every(subscription => !subscription.pending);
-  });
+/** @returns the names of the topics */
+async function subscribed({ aws, publisher, hosts }: Parts): Promise<string[]> {
+  for (const topic of [hosts, publisher]) {
+    await until('topic, queue and both subscriptions', async () => {
+      await topic.requestConfirmations();
+      const subscriptions = await subscriptionsOf(aws, topic.topicArn);
+      return subscriptions.length === 2 && subscriptions.every(subscription => !subscription.pending);
+    });
+  }
+  return [hosts, publisher].map(({ topicArn }) => topicArn.split(':').at(-1) ?? '');
 }
 
 async function terminate({ aws, publisher }: Parts): Promise<void> {
@@ -98,8 +102,10 @@ async function play(parts: Parts, service: ServiceProcess): Promise<void> {
   const hosts = await Promise.all(
     NODES.map(name => registerNode(parts.chef, { name, instanceId: idOf(name), ownKey: name === 'web-1' })),
   );
-  await subscribed(parts);
-  good(`topic, queue and both subscriptions of ${parts.publisher.topicArn.split(':').at(-1)} stand`);
+  const [forHosts, forAws] = await subscribed(parts);
+  good(
+    `topic, queue and both subscriptions stand, of ${forHosts} for hosts and of ${forAws} for AWS services`,
+  );
 
   act(
     'Six instances end: three told by SNS push and its mirror in SQS, three by EventBridge in SQS; each is told twice',

@@ -7,6 +7,7 @@ import { dryClients } from './dry-run.ts';
 import { AppError, describe } from './errors.ts';
 import { connectRedis } from './jobs/redis.ts';
 import { type Clients, openClients } from './open-clients.ts';
+import { pairNames } from './pair-names.ts';
 import { lookUp } from './provision.ts';
 
 /** What was found of one part: all is well, it is not used, or what to do. */
@@ -88,21 +89,36 @@ function listener(): { log: Logger; warnings: string[] } {
 }
 
 async function aws(settings: Settings, { sns, sqs }: Clients): Promise<Omit<Finding, 'part'> | undefined> {
-  const { QUEUE_ID, QUEUE_NAME, PROVISION, SQS_QUEUE_URLS } = settings;
-  for (const { href } of SQS_QUEUE_URLS) await sqs.attributes(href, ['QueueArn']);
-  if (!QUEUE_ID) {
+  const { PROVISION, SQS_QUEUE_URLS, HOST_QUEUE_URLS } = settings;
+  const queues = [...SQS_QUEUE_URLS, ...HOST_QUEUE_URLS];
+  for (const { href } of queues) await sqs.attributes(href, ['QueueArn']);
+  const names = pairNames(settings);
+  if (!names) {
     const note = 'QUEUE_ID is not set: no topic and no queue of this service’s own';
-    return { state: SQS_QUEUE_URLS.length > 0 ? 'ok' : 'unused', note };
+    return { state: queues.length > 0 ? 'ok' : 'unused', note };
   }
-  const name = `${QUEUE_NAME}-${QUEUE_ID}`;
+  const absent: string[] = [];
+  for (const name of Object.values(names)) {
+    const missing = await missingOf(name, sns, sqs);
+    if (missing && !PROVISION) throw new AppError('not-found', `${missing}: make it, or set PROVISION=true`);
+    if (missing) absent.push(name);
+  }
+  if (absent.length === 0) return undefined;
+  return { state: 'ok', note: `not there yet; the service makes it at start: ${absent.join(', ')}` };
+}
+
+/** @returns what does not exist of a pair of topic and queue; undefined if both exist */
+async function missingOf(
+  name: string,
+  sns: Clients['sns'],
+  sqs: Clients['sqs'],
+): Promise<string | undefined> {
   try {
     const { topicArn } = await lookUp({ sqs, name });
-    if (await sns.topicExists(topicArn)) return undefined;
-    throw new AppError('not-found', `${topicArn} does not exist`);
+    return (await sns.topicExists(topicArn)) ? undefined : `${topicArn} does not exist`;
   } catch (error) {
-    if (!(error instanceof AppError && error.code === 'not-found')) throw error;
-    if (PROVISION) return { state: 'ok', note: `${name} is not there yet; the service makes it at start` };
-    throw new AppError('not-found', `${describe(error)}: make it, or set PROVISION=true`);
+    if (error instanceof AppError && error.code === 'not-found') return describe(error);
+    throw error;
   }
 }
 

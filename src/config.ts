@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { describe } from './errors.ts';
+import { lengthFault } from './pair-names.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
 const list = z
@@ -53,6 +54,7 @@ const tokens = list.transform((items, context) => {
   return byName;
 });
 
+const DEFAULT_QUEUE_NAME = 'chef-client-deregistration-queue';
 const arn = z.string().regex(/^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+$/, 'must be the ARN of an SNS topic');
 const patterns = list.pipe(
   z.array(z.string().regex(/^[\w.:*?[\]-]+$/, 'must be glob patterns of node names')),
@@ -96,9 +98,11 @@ export const schema = z.object({
   AWS_ENDPOINT_URL: url('https:', 'http:').optional().describe('endpoint in place of AWS’s own'),
   QUEUE_NAME: z
     .string()
-    .regex(/^[\w-]{1,70}$/, 'must be 1 to 70 letters, digits, - or _')
-    .default('chef-client-deregistration-queue')
-    .describe('topic and queue are both named `<QUEUE_NAME>-<QUEUE_ID>`'),
+    .regex(/^[\w-]+$/, 'must be letters, digits, - or _')
+    .default(DEFAULT_QUEUE_NAME)
+    .describe(
+      'two pairs of topic and queue are provisioned: `<QUEUE_NAME>-<QUEUE_ID>`, to which hosts publish, and `<QUEUE_NAME>-<QUEUE_ID>-aws`, to which only AWS services write',
+    ),
   QUEUE_ID: z
     .string()
     .regex(/^[\w-]{1,8}$/, 'must be 1 to 8 letters, digits, - or _')
@@ -106,11 +110,17 @@ export const schema = z.object({
     .describe('which installation this is; without it nothing is provisioned'),
   PROVISION: flag
     .prefault('true')
-    .describe('create topic, queue, dead-letter queue, policy and subscriptions where they do not exist'),
-  SQS_QUEUE_URLS: list.pipe(z.array(url('https:', 'http:'))).describe('further queues to poll'),
-  SNS_TOPIC_ARNS: list
+    .describe('create the topics, queues, dead-letter queues, policies and subscriptions that do not exist'),
+  SQS_QUEUE_URLS: list
+    .pipe(z.array(url('https:', 'http:')))
+    .describe('further queues, to which only AWS services write'),
+  SNS_TOPIC_ARNS: list.pipe(z.array(arn)).describe('further topics, to which only AWS services write'),
+  HOST_QUEUE_URLS: list
+    .pipe(z.array(url('https:', 'http:')))
+    .describe('further queues, to which hosts may write; a queue listed as both counts as the hosts’'),
+  HOST_TOPIC_ARNS: list
     .pipe(z.array(arn))
-    .describe('further topics to believe; the provisioned one always is'),
+    .describe('further topics, to which hosts may write; a topic listed as both counts as the hosts’'),
   SNS_CERT_HOSTS: list
     .pipe(z.array(z.string().regex(/^[a-z0-9.-]+(:\d{1,5})?$/, 'must be host or host:port')))
     .describe('further exact `host[:port]` that may serve SNS signing certificates'),
@@ -246,7 +256,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
   }
   const parsed = schema.safeParse(given);
   for (const issue of parsed.error?.issues ?? []) faults.push(`${String(issue.path[0])}: ${issue.message}`);
-  faults.push(...halfPairs(named));
+  faults.push(...halfPairs(named), ...tooLongNames(given));
   if (faults.length > 0 || !parsed.data) throw new SettingsError(faults);
   return parsed.data;
 }
@@ -267,6 +277,11 @@ function readSecret(name: string, path: string, faults: string[]): string | unde
     faults.push(`${name}: the file it names cannot be read (${why})`);
     return undefined;
   }
+}
+
+function tooLongNames({ QUEUE_NAME = DEFAULT_QUEUE_NAME, QUEUE_ID }: Record<string, string>): string[] {
+  const fault = QUEUE_ID && lengthFault(QUEUE_NAME, QUEUE_ID);
+  return fault ? [`QUEUE_NAME: ${fault}`] : [];
 }
 
 function halfPairs(named: ReadonlySet<string>): string[] {

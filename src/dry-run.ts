@@ -33,7 +33,10 @@ export function dryClients(clients: Clients): Clients {
       // Its own would write.
       probe: async () => void (await archive.list({ limit: 1 })),
     },
-    sns: readOnly('SNS', sns, ['topicExists', 'subscriptions', 'subscriptionAttributes', 'close']),
+    sns: readOnly('SNS', sns, [
+      ...(['topicAttributes', 'topicExists'] as const),
+      ...(['subscriptions', 'subscriptionAttributes', 'close'] as const),
+    ]),
     // A message that is received is hidden from others until its visibility ends; that is all that is changed of it.
     sqs: readOnly('SQS', sqs, ['receive', 'changeVisibility', 'queueUrl', 'attributes', 'close']),
     autoScaling: readOnly('Auto Scaling', autoScaling, ['instanceState', 'close']),

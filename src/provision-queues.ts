@@ -1,6 +1,7 @@
 import type { QueueAttributes, SqsClient } from './clients/sqs.ts';
 import { AppError } from './errors.ts';
-import { policyWithTopic } from './provision-policy.ts';
+import { DEAD_LETTER_SUFFIX } from './pair-names.ts';
+import { type Grant, policyWith } from './provision-policy.ts';
 
 export interface Queue {
   url: string;
@@ -22,7 +23,7 @@ export async function provideQueues(
   sqs: SqsClient,
   name: string,
 ): Promise<{ main: Queue; deadLetter: Queue }> {
-  const deadLetter = await provideQueue(sqs, `${name}-dead-letter`, {
+  const deadLetter = await provideQueue(sqs, `${name}${DEAD_LETTER_SUFFIX}`, {
     MessageRetentionPeriod: RETENTION_SECONDS,
   });
   const RedrivePolicy = JSON.stringify({
@@ -35,10 +36,10 @@ export async function provideQueues(
   return { main, deadLetter };
 }
 
-/** Lets the topic send to the queue; SQS and SNS apply that within a minute. */
-export async function allowTopic(sqs: SqsClient, queue: Queue, topicArn: string): Promise<void> {
+/** Adds what is missing to the policy of a queue; SQS applies it within a minute. */
+export async function allowToSend(sqs: SqsClient, queue: Queue, grants: readonly Grant[]): Promise<void> {
   const { Policy } = await sqs.attributes(queue.url, ['Policy']);
-  const wanted = policyWithTopic(Policy, queue.arn, topicArn);
+  const wanted = policyWith(Policy, grants);
   if (wanted) await sqs.setAttributes(queue.url, { Policy: wanted });
 }
 

@@ -4,16 +4,18 @@ import type { SnsClient } from './clients/sns.ts';
 import type { SqsClient } from './clients/sqs.ts';
 import { AppError } from './errors.ts';
 import { keepTrying } from './keep-trying.ts';
+import type { Writers } from './places.ts';
+import { policyWith, rulesMayPublish, rulesMaySend, topicMaySend } from './provision-policy.ts';
 import { providePush, pushEndpoint } from './provision-push.ts';
-import { allowTopic, findQueue, provideQueues, type Queue } from './provision-queues.ts';
+import { allowToSend, findQueue, provideQueues, type Queue } from './provision-queues.ts';
 
-/** Where the news of one installation comes in. */
-export interface Place {
+/** A topic and the queue that is subscribed to it. */
+export interface Pair {
   topicArn: string;
   queueUrl: string;
 }
 
-export interface Provisioned extends Place {
+export interface Provisioned extends Pair {
   deadLetterQueueUrl: string;
   deadLetterArn: string;
 }
@@ -23,6 +25,8 @@ export interface Installation {
   sqs: SqsClient;
   /** Of topic and queue, both. */
   name: string;
+  /** Who writes to them: of the AWS services, EventBridge needs a statement that allows it. @default 'hosts' */
+  writers?: Writers;
 }
 
 /**
@@ -31,12 +35,14 @@ export interface Installation {
  * by several processes at once.
  * @throws AppError as `callAws` does
  */
-export async function provision({ sns, sqs, name }: Installation): Promise<Provisioned> {
+export async function provision({ sns, sqs, name, writers }: Installation): Promise<Provisioned> {
   const { main, deadLetter } = await provideQueues(sqs, name);
   const topicArn = topicBeside(main);
   await provideTopic(sns, topicArn);
-  await allowTopic(sqs, main, topicArn);
-  await allowTopic(sqs, deadLetter, topicArn);
+  const byTopic = topicMaySend(main.arn, topicArn);
+  await allowToSend(sqs, main, writers === 'aws' ? [byTopic, rulesMaySend(main.arn)] : [byTopic]);
+  await allowToSend(sqs, deadLetter, [topicMaySend(deadLetter.arn, topicArn)]);
+  if (writers === 'aws') await allowRulesToPublish(sns, topicArn);
   const present = await sns.subscriptions(topicArn);
   if (!present.some(({ protocol, endpoint }) => protocol === 'sqs' && endpoint === main.arn)) {
     await sns.subscribe(topicArn, 'sqs', main.arn);
@@ -53,9 +59,20 @@ export async function provision({ sns, sqs, name }: Installation): Promise<Provi
  * What another process, or an operator, has provisioned.
  * @throws AppError `not-found` where nobody has
  */
-export async function lookUp({ sqs, name }: Pick<Installation, 'sqs' | 'name'>): Promise<Place> {
+export async function lookUp({ sqs, name }: Pick<Installation, 'sqs' | 'name'>): Promise<Pair> {
   const queue = await findQueue(sqs, name);
   return { topicArn: topicBeside(queue), queueUrl: queue.url };
+}
+
+/**
+ * Auto Scaling needs no statement in the account of the topic: it publishes notifications with its service-linked role
+ * and lifecycle hooks with the hook's role, and IAM policies of both allow it.
+ * Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AutoScalingServiceRolePolicy.html
+ */
+async function allowRulesToPublish(sns: SnsClient, topicArn: string): Promise<void> {
+  const { Policy } = await sns.topicAttributes(topicArn);
+  const wanted = policyWith(Policy, [rulesMayPublish(topicArn)]);
+  if (wanted) await sns.setTopicAttribute(topicArn, 'Policy', wanted);
 }
 
 /** Topic and queue have one name, account and region. */
@@ -84,7 +101,7 @@ export interface KeepingOptions extends Installation {
    * Called once, as soon as topic and queue are known and before SNS is asked to push: the request to confirm comes at
    * once, and SNS does not send it again when its topic is not believed.
    */
-  onReady: (place: Place) => void;
+  onReady: (pair: Pair) => void;
   log: Logger;
   /** Wait after an error that only a person can mend, in milliseconds; 3 minutes unless told. */
   refusedWaitMs?: number;
@@ -106,17 +123,17 @@ export function keepProvisioned(options: KeepingOptions): { close: () => Promise
 }
 
 async function waitForAll(options: KeepingOptions, signal: AbortSignal): Promise<void> {
-  const place = await keepTrying(() => lookUp(options), trying(options, signal));
-  if (place) options.onReady(place);
+  const pair = await keepTrying(() => lookUp(options), trying(options, signal));
+  if (pair) options.onReady(pair);
 }
 
 async function createAll(options: KeepingOptions, signal: AbortSignal): Promise<void> {
   const { sns, publicUrl, onReady, log, confirmWaitMs = 300_000 } = options;
-  const place = await keepTrying(() => provision(options), trying(options, signal));
-  if (!place) return;
-  onReady(place);
+  const pair = await keepTrying(() => provision(options), trying(options, signal));
+  if (!pair) return;
+  onReady(pair);
   if (!publicUrl) return;
-  const push = { ...place, publicUrl };
+  const push = { ...pair, publicUrl };
   for (let asked = 0; !signal.aborted; asked++) {
     const confirmed = await keepTrying(() => providePush(sns, push), trying(options, signal));
     if (confirmed) return log.info({ endpoint: pushEndpoint(publicUrl) }, 'SNS pushes to this service');

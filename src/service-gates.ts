@@ -7,6 +7,9 @@ import { archivedKeys } from './clients/archived-keys.ts';
 import { SigningCertificates } from './clients/signing-certificate.ts';
 import type { Settings } from './config.ts';
 import { nonceRegister } from './jobs/nonces.ts';
+import { pairNames } from './pair-names.ts';
+import type { Places } from './places.ts';
+import { queueNameOf } from './queue-url.ts';
 import type { Base } from './service-base.ts';
 
 /** What all news passes, whichever way it comes in. */
@@ -16,8 +19,8 @@ export interface Gates {
   certificates: SigningCertificates;
 }
 
-/** @param topics ARNs of those that are believed; more may become known later */
-export function openGates(base: Base, topics: ReadonlySet<string>): Gates {
+/** @param topics ARNs of those whose messages are accepted; provisioning may add to them */
+export function openGates(base: Base, topics: Places['topics']): Gates {
   const { settings, log, closing, store, dispatcher, metrics, tracing } = base;
   const certificates = closing.add('certificates of SNS', new SigningCertificates(metrics.call), opened =>
     opened.close(),
@@ -44,8 +47,13 @@ function gateOfHosts({ settings, clients, redis, store }: Base) {
 }
 
 /** The names of topics and queues that a host may have signed its message for. */
-function audiences({ QUEUE_NAME, QUEUE_ID, SNS_TOPIC_ARNS, SQS_QUEUE_URLS }: Settings): Set<string> {
-  const topics = SNS_TOPIC_ARNS.map(arn => arn.split(':').at(-1) ?? '');
-  const queues = SQS_QUEUE_URLS.map(url => url.pathname.split('/').at(-1) ?? '');
-  return new Set([...(QUEUE_ID ? [`${QUEUE_NAME}-${QUEUE_ID}`] : []), ...topics, ...queues]);
+function audiences(settings: Settings): Set<string> {
+  const topics = [...settings.HOST_TOPIC_ARNS, ...settings.SNS_TOPIC_ARNS];
+  const queues = [...settings.HOST_QUEUE_URLS, ...settings.SQS_QUEUE_URLS];
+  const names = pairNames(settings);
+  return new Set([
+    ...(names ? [names.hosts] : []),
+    ...topics.map(arn => arn.split(':').at(-1) ?? ''),
+    ...queues.map(({ href }) => queueNameOf(href)),
+  ]);
 }

@@ -37,6 +37,8 @@ test('what is not set has the defaults that the contract gives', () => {
     PROVISION: true,
     SQS_QUEUE_URLS: [],
     SNS_TOPIC_ARNS: [],
+    HOST_QUEUE_URLS: [],
+    HOST_TOPIC_ARNS: [],
     SNS_CERT_HOSTS: [],
     CHEF_PROFILE: 'default',
     CHEF_SIGNING: '1.3',
@@ -87,6 +89,8 @@ test('every fault is told at once, by name', () => {
     PROVISION: 'yes',
     SQS_QUEUE_URLS: 'https://sqs/1,nonsense',
     SNS_TOPIC_ARNS: 'topic',
+    HOST_QUEUE_URLS: 'nonsense',
+    HOST_TOPIC_ARNS: 'topic',
     SNS_CERT_HOSTS: 'https://x',
     NAGIOS_TIMEZONE: 'Mars/Olympus',
     NAGIOS_DATE_FORMAT: 'iso',
@@ -99,9 +103,39 @@ test('every fault is told at once, by name', () => {
   expect(told.sort()).toEqual(
     [
       ...['PORT', 'PUBLIC_URL', 'ROLES', 'API_TOKENS', 'REDIS_PREFIX', 'QUEUE_ID', 'PROVISION'],
-      ...['SQS_QUEUE_URLS', 'SNS_TOPIC_ARNS', 'SNS_CERT_HOSTS', 'NAGIOS_TIMEZONE', 'NAGIOS_DATE_FORMAT'],
+      ...[
+        'SQS_QUEUE_URLS',
+        'SNS_TOPIC_ARNS',
+        'HOST_QUEUE_URLS',
+        'HOST_TOPIC_ARNS',
+        'SNS_CERT_HOSTS',
+        'NAGIOS_TIMEZONE',
+        'NAGIOS_DATE_FORMAT',
+      ],
       ...['ARCHIVE_URL', 'MAX_DELETES', 'TRIGGER_SETTLE_SECONDS', 'CHEF_INSTANCE_ATTRIBUTE', 'TLS_KEY_FILE'],
     ].sort(),
+  );
+});
+
+test('names that are too long for SQS with their suffixes are a fault that shows the sum', () => {
+  const longest = 'q'.repeat(80 - '-prod-aws-dead-letter'.length);
+  expect(readSettings({ QUEUE_NAME: longest, QUEUE_ID: 'prod' }).QUEUE_NAME).toBe(longest);
+  expect(faults({ QUEUE_NAME: `${longest}q`, QUEUE_ID: 'prod' })).toEqual([
+    'QUEUE_NAME: the longest queue name, <QUEUE_NAME>-<QUEUE_ID>-aws-dead-letter, has 60 + 1 + 4 + 16 = 81 characters, and SQS allows 80: shorten QUEUE_NAME by 1',
+  ]);
+  // Nothing is provisioned without QUEUE_ID.
+  expect(readSettings({ QUEUE_NAME: 'q'.repeat(90) }).QUEUE_NAME).toHaveLength(90);
+  expect(faults({ QUEUE_NAME: 'q'.repeat(90), QUEUE_ID: 'prod', PORT: 'x' })).toHaveLength(2);
+});
+
+test('whatever names the settings accept, SQS accepts them all', () => {
+  const name = fc.stringMatching(/^[\w-]{1,70}$/);
+  const id = fc.stringMatching(/^[\w-]{1,8}$/);
+  fc.assert(
+    fc.property(name, id, (QUEUE_NAME, QUEUE_ID) => {
+      const refused = faults({ QUEUE_NAME, QUEUE_ID }).length > 0;
+      expect(refused).toBe(`${QUEUE_NAME}-${QUEUE_ID}-aws-dead-letter`.length > 80);
+    }),
   );
 });
 

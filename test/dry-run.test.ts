@@ -29,7 +29,16 @@ const LOOKS = [
     'findNodeNames',
     'listNodes',
   ],
-  ...['knowsHost', 'listDowntimes', 'get', 'list', 'topicExists', 'subscriptions', 'subscriptionAttributes'],
+  ...[
+    'knowsHost',
+    'listDowntimes',
+    'get',
+    'list',
+    'topicAttributes',
+    'topicExists',
+    'subscriptions',
+    'subscriptionAttributes',
+  ],
   ...[
     'receive',
     'changeVisibility',
@@ -109,7 +118,7 @@ async function snapshots() {
 }
 
 function queueUrl(): string {
-  return `${world.aws?.url}/000000000000/chef-client-deregistration-queue-dry`;
+  return `${world.aws?.url}/000000000000/chef-client-deregistration-queue-dry-aws`;
 }
 
 async function messagesInQueue(): Promise<number> {

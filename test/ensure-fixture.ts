@@ -49,7 +49,7 @@ export async function startEnsureFixture(hosts = ['web-1']): Promise<EnsureFixtu
     publish,
     wantsBack: (name, instance, privateKey) => {
       const message = { type: 'registration', method: 'ensure', chef_name: name, instance_id: instance };
-      return publish(signHostMessage(message, { privateKey, topicArn: publisher.topicArn }));
+      return publish(signHostMessage(message, { privateKey, topicArn: world.hosts.topicArn }));
     },
     ask: async (kind, node, more = {}) => api.finished(await api.event({ kind, node, ...more })),
     whole: name => textsOf(chef, name),

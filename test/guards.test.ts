@@ -42,7 +42,7 @@ async function publish(message: object, options: object = {}): Promise<{ outcome
 }
 
 function signed(privateKey: string, message: object): object {
-  const { topicArn } = world.publisher;
+  const { topicArn } = world.hosts;
   return signHostMessage({ type: 'registration', ...message }, { privateKey, topicArn });
 }
 

@@ -36,10 +36,23 @@ test('service and provisioning may do what the clients do, and nothing else', ()
   );
 });
 
-test('a host may publish to the one topic', () => {
+test('a host may publish to the topic of hosts, and to nothing else', () => {
   expect(statements('host')).toMatchObject([
-    { Effect: 'Allow', Action: 'sns:Publish', Resource: expect.stringMatching(/^arn:aws:sns:[^*]+$/) },
+    {
+      Effect: 'Allow',
+      Action: 'sns:Publish',
+      Resource: expect.stringMatching(/^arn:aws:sns:[^*]+-QUEUE_ID$/),
+    },
   ]);
+});
+
+test.each(['service', 'provisioning'])('%s has both pairs of topic and queue in each statement', name => {
+  const resources = statements(name).map(({ Resource }) => [Resource].flat());
+  for (const named of resources.filter(each => each.some(arn => arn.includes('-QUEUE_ID')))) {
+    const ofHosts = named.filter(arn => /-QUEUE_ID(?!-aws)/.test(arn));
+    const ofAws = named.filter(arn => /-QUEUE_ID-aws/.test(arn));
+    expect(ofAws).toEqual(ofHosts.map(arn => arn.replace('-QUEUE_ID', '-QUEUE_ID-aws')));
+  }
 });
 
 test('only what has no resources of its own is allowed on all', () => {
@@ -49,6 +62,7 @@ test('only what has no resources of its own is allowed on all', () => {
     .flatMap(({ Action }) => Action);
   expect(all).toEqual([
     'ec2:DescribeInstances',
+    'autoscaling:DescribeAutoScalingInstances',
     'sns:GetSubscriptionAttributes',
     'sns:SetSubscriptionAttributes',
   ]);

@@ -104,7 +104,7 @@ describe('a deletion', () => {
       nagios_name: 'message',
       instance_id: instanceId(2),
     };
-    const id = await publish(signHostMessage(message, { privateKey, topicArn: world.publisher.topicArn }));
+    const id = await publish(signHostMessage(message, { privateKey, topicArn: world.hosts.topicArn }));
     expect((await api.finished(id)).steps.map(step => step.state)).toEqual(DELETE_STEPS.map(() => 'done'));
     await isGone('message');
   });
@@ -128,7 +128,7 @@ describe('a deletion', () => {
       chef_name: 'another',
       instance_id: instanceId(4),
     };
-    const id = await publish(signHostMessage(message, { privateKey, topicArn: world.publisher.topicArn }));
+    const id = await publish(signHostMessage(message, { privateKey, topicArn: world.hosts.topicArn }));
     const job = await api.finished(id, 'held');
     expect(job.error?.message).toContain(instanceId(3));
     expect(await world.chef.chef.getNode('another')).toBeDefined();

@@ -6,6 +6,7 @@ import {
   GetSubscriptionAttributesCommand,
   GetTopicAttributesCommand,
   ListTopicsCommand,
+  SetTopicAttributesCommand,
   SubscribeCommand,
 } from '@aws-sdk/client-sns';
 import {
@@ -19,7 +20,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SnsClient } from '../src/clients/sns.ts';
 import { SqsClient } from '../src/clients/sqs.ts';
-import { keepProvisioned, lookUp, type Place, provision } from '../src/provision.ts';
+import { keepProvisioned, lookUp, type Pair, provision } from '../src/provision.ts';
 import { jsonError, startAwsStandIn } from './clients/aws-stand-in.ts';
 import { type Aws, startAws } from './parts/aws.ts';
 import { freePort, until } from './parts/process.ts';
@@ -67,6 +68,11 @@ async function queueAttributes(QueueUrl: string): Promise<Record<string, string>
   return Attributes ?? {};
 }
 
+async function topicPolicy(TopicArn: string): Promise<string | undefined> {
+  const { Attributes } = await aws.sns.send(new GetTopicAttributesCommand({ TopicArn }));
+  return Attributes?.['Policy'];
+}
+
 async function queueNames(prefix: string): Promise<string[]> {
   const { QueueUrls = [] } = await aws.sqs.send(new ListQueuesCommand({ QueueNamePrefix: prefix }));
   return QueueUrls.map(url => url.split('/').at(-1) ?? '').sort();
@@ -83,8 +89,8 @@ async function topicNames(prefix: string): Promise<string[]> {
 async function keptUntil(
   options: Partial<Parameters<typeof keepProvisioned>[0]> & { name: string },
   done: () => Promise<boolean> | boolean,
-): Promise<Place[]> {
-  const places: Place[] = [];
+): Promise<Pair[]> {
+  const places: Pair[] = [];
   const keeping = keepProvisioned({
     sns,
     sqs,
@@ -138,6 +144,41 @@ test('what is made keeps messages for 14 days and signs with SHA-256', async () 
   }
   const topic = await aws.sns.send(new GetTopicAttributesCommand({ TopicArn: made.topicArn }));
   expect(topic.Attributes?.['SignatureVersion']).toBe('2');
+});
+
+test('EventBridge rules of this account may send to the queue and topic of AWS services, nobody else’s, and not to the hosts’', async () => {
+  const made = await provision({ sns, sqs, name: 'rules-1-aws', writers: 'aws' });
+  await provision({ sns, sqs, name: 'rules-1-aws', writers: 'aws' });
+  const hosts = await provision({ sns, sqs, name: 'rules-1' });
+  const ofRules = (policy = '{"Statement":[]}') =>
+    JSON.parse(policy).Statement.filter(
+      ({ Principal }: { Principal: { Service?: string } }) => Principal.Service === 'events.amazonaws.com',
+    );
+  const condition = {
+    StringEquals: { 'aws:SourceAccount': aws.accountId },
+    ArnLike: { 'aws:SourceArn': `arn:aws:events:${aws.region}:${aws.accountId}:rule/*` },
+  };
+  const { Policy, QueueArn } = await queueAttributes(made.queueUrl);
+  expect(ofRules(Policy)).toEqual([
+    expect.objectContaining({ Action: 'sqs:SendMessage', Resource: QueueArn, Condition: condition }),
+  ]);
+  expect(ofRules(await topicPolicy(made.topicArn))).toEqual([
+    expect.objectContaining({ Action: 'sns:Publish', Resource: made.topicArn, Condition: condition }),
+  ]);
+  expect(ofRules((await queueAttributes(made.deadLetterQueueUrl))['Policy'])).toEqual([]);
+  expect(ofRules((await queueAttributes(hosts.queueUrl))['Policy'])).toEqual([]);
+  expect(ofRules(await topicPolicy(hosts.topicArn))).toEqual([]);
+});
+
+test('a topic’s own policy keeps its statements', async () => {
+  const { TopicArn = '' } = await aws.sns.send(new CreateTopicCommand({ Name: 'rules-2-aws' }));
+  const theirs = { Sid: 'theirs', Effect: 'Deny', Principal: '*', Action: 'sns:Publish' };
+  const AttributeValue = JSON.stringify({ Version: '2008-10-17', Id: 'theirs', Statement: [theirs] });
+  await aws.sns.send(new SetTopicAttributesCommand({ TopicArn, AttributeName: 'Policy', AttributeValue }));
+  await provision({ sns, sqs, name: 'rules-2-aws', writers: 'aws' });
+  const policy = JSON.parse((await topicPolicy(TopicArn)) ?? '');
+  expect(policy).toMatchObject({ Version: '2008-10-17', Id: 'theirs' });
+  expect(policy.Statement).toEqual([theirs, expect.objectContaining({ Sid: 'ChefDeregistrationRules' })]);
 });
 
 test('what an operator made keeps its attributes, and gets only what is missing', async () => {
@@ -240,7 +281,7 @@ test('the public URL is subscribed, asked to confirm until it did, and backed by
 
 test('a process that provisions nothing waits for the queue, and then knows its topic', async () => {
   await expect(lookUp({ sqs, name: 'later-1' })).rejects.toMatchObject({ code: 'not-found' });
-  const places: Place[] = [];
+  const places: Pair[] = [];
   const keeping = keepProvisioned({
     ...{ sns, sqs, log, name: 'later-1', create: false },
     onReady: place => places.push(place),
@@ -260,7 +301,7 @@ test('AWS that is away at start is waited for', async () => {
   });
   const away = { endpoint: `http://127.0.0.1:${port}`, region: aws.region, credentials: aws.credentials };
   const clients = { sns: new SnsClient(away), sqs: new SqsClient(away) };
-  const places: Place[] = [];
+  const places: Pair[] = [];
   const keeping = keepProvisioned({
     ...{ ...clients, log, name: 'away-1', create: true },
     onReady: place => places.push(place),

@@ -27,7 +27,7 @@ export async function hostAgainstCurl(world: World, runs: number): Promise<HostT
     'iam/security-credentials/hosts': roleCredentials(CREDENTIALS),
   });
   try {
-    const topicArn = world.publisher.topicArn;
+    const { topicArn } = world.hosts;
     const endpoint = world.aws?.url ?? '';
     const { privateKey } = keyPair();
     const settings = { TOPIC_ARN: topicArn, SNS_ENDPOINT: endpoint, METADATA_ENDPOINT: metadata.url };

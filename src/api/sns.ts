@@ -3,6 +3,7 @@ import { alert } from '../alert.ts';
 import { AppError } from '../errors.ts';
 import type { Raise } from '../jobs/alerts.ts';
 import { parseEvent } from '../parse-event.ts';
+import type { PlaceOf } from '../places.ts';
 import type { Receipt, Receive } from './receive.ts';
 import type { VerifySns } from './verify-sns.ts';
 
@@ -12,6 +13,7 @@ export interface SnsDoor {
   /** Asks SNS itself to confirm the subscription; the URL in the message is never opened. */
   confirm: (topicArn: string, token: string) => Promise<void>;
   raise: Raise;
+  placeOf: Pick<PlaceOf, 'ofTopic'>;
 }
 
 /** SNS tries again for minutes, and where it is told to for hours: what is older was more likely recorded and sent again. */
@@ -35,7 +37,7 @@ export function snsRoutes(door: SnsDoor): Router {
   return Router().post('/sns', body, receiveSns);
 }
 
-async function take(body: string, { verify, receive, confirm, raise }: SnsDoor): Promise<Receipt> {
+async function take(body: string, { verify, receive, confirm, raise, placeOf }: SnsDoor): Promise<Receipt> {
   const message = await verify(body);
   if (message.Type === 'SubscriptionConfirmation') {
     await confirm(message.TopicArn, message.Token ?? '');
@@ -50,7 +52,7 @@ async function take(body: string, { verify, receive, confirm, raise }: SnsDoor):
     event: parseEvent(parseMessage(message.Message), message.TopicArn.split(':')[3]),
     source: 'sns',
     messageId: message.MessageId,
-    place: 'aws',
+    place: placeOf.ofTopic(message.TopicArn),
     publishedAt,
     saidAt: publishedAt,
     ...(Date.now() - publishedAt.getTime() > STALE_MS && {

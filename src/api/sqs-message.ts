@@ -2,23 +2,25 @@ import type { QueueMessage } from '../clients/sqs.ts';
 import { AppError } from '../errors.ts';
 import type { News } from '../event.ts';
 import { parseEvent } from '../parse-event.ts';
+import type { PlaceOf } from '../places.ts';
 import type { VerifySns } from './verify-sns.ts';
 
 /** SNS hands a message to a queue at once; an hour allows for an outage of the queue. */
 const STALE_MS = 3_600_000;
 
 /**
- * Reads what lay in a queue: an SNS envelope, whose signature is checked as at the HTTP door, or a bare event.
+ * Reads a message of a queue: an SNS envelope, whose signature is checked as in `POST /sns`, or a bare event. An envelope's
+ * place is its topic, whatever queue it is in: SNS signed it, and who may write to the queue says nothing of it.
  * @throws AppError `untrusted`, or `invalid` for what cannot be understood
  */
-export async function readMessage(message: QueueMessage, verify: VerifySns): Promise<News> {
+export async function readMessage(message: QueueMessage, verify: VerifySns, placeOf: PlaceOf): Promise<News> {
   const fields = decode(message.body);
   if (!isEnvelope(fields)) {
     return {
       event: understand(fields),
       source: 'sqs',
       messageId: eventBridgeId(fields) ?? message.id,
-      place: 'aws',
+      place: placeOf.ofQueue(message.queueUrl),
       publishedAt: message.sentAt,
       saidAt: message.sentAt,
     };
@@ -32,7 +34,7 @@ export async function readMessage(message: QueueMessage, verify: VerifySns): Pro
     event: understand(decode(envelope.Message), envelope.TopicArn.split(':')[3]),
     source: 'sqs',
     messageId: envelope.MessageId,
-    place: 'aws',
+    place: placeOf.ofTopic(envelope.TopicArn),
     publishedAt,
     saidAt: publishedAt,
     ...(message.sentAt.getTime() - publishedAt.getTime() > STALE_MS && {

@@ -5,6 +5,7 @@ import type { QueueMessage, SqsClient } from '../clients/sqs.ts';
 import { AppError, describe } from '../errors.ts';
 import type { News } from '../event.ts';
 import { keepTrying } from '../keep-trying.ts';
+import type { PlaceOf } from '../places.ts';
 import type { Receive } from './receive.ts';
 import { Hand } from './sqs-hand.ts';
 import { readMessage } from './sqs-message.ts';
@@ -12,8 +13,9 @@ import type { VerifySns } from './verify-sns.ts';
 
 export interface PollerDependencies {
   sqs: SqsClient;
-  /** The same gate as at the HTTP door. */
+  /** The same verifier as that of `POST /sns`. */
   verify: VerifySns;
+  placeOf: PlaceOf;
   receive: Receive;
   /** Whether Redis can take events: cheap, bounded in time, and fails where it cannot. */
   ready: () => Promise<void>;
@@ -50,7 +52,7 @@ const TRIAL_WAITS = { firstMs: 500, longestMs: 30_000 };
  * understood or believed is left where it is, and the queue's redrive policy takes it to the dead-letter queue.
  */
 export function startPoller(queues: readonly string[], dependencies: PollerDependencies): Poller {
-  const { sqs, verify, receive, ready, keep = false, closeLimitMs = 5_000 } = dependencies;
+  const { sqs, verify, placeOf, receive, ready, keep = false, closeLimitMs = 5_000 } = dependencies;
   const stopping = new AbortController();
   const { signal } = stopping;
   const polled = new Map<string, Promise<void>>();
@@ -133,7 +135,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
 
   async function understand(message: QueueMessage, log: Logger): Promise<News | undefined> {
     try {
-      return await readMessage(message, verify);
+      return await readMessage(message, verify, placeOf);
     } catch (error) {
       if (error instanceof AppError && error.code === 'unavailable') failing.add(message.id);
       log.warn(

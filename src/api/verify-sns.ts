@@ -5,7 +5,7 @@ import { checkSignature } from './sns-signature.ts';
 
 export interface SnsTrust {
   /** Topics that are believed. */
-  topics: () => ReadonlySet<string>;
+  topics: () => Pick<ReadonlySet<string>, 'has'>;
   /** Exact `host[:port]` that may serve signing certificates besides SNS's own. */
   certificateHosts: readonly string[];
   /** Fetches within bounds. @throws AppError `unavailable`, `rejected` */
@@ -34,7 +34,7 @@ export function snsGate({ topics, certificateHosts, certificate }: SnsTrust): Ve
     const envelope = readEnvelope(body);
     if (!topics().has(envelope.TopicArn)) {
       throw untrusted(
-        `topic ${envelope.TopicArn} is not one of this service's; name it in SNS_TOPIC_ARNS if it is yours`,
+        `topic ${envelope.TopicArn} is not one of this service's; name it in SNS_TOPIC_ARNS or HOST_TOPIC_ARNS if it is yours`,
       );
     }
     checkTime(envelope);

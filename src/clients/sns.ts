@@ -7,6 +7,7 @@ import {
   PublishCommand,
   paginateListSubscriptionsByTopic,
   SetSubscriptionAttributesCommand,
+  SetTopicAttributesCommand,
   SNSClient,
   SubscribeCommand,
 } from '@aws-sdk/client-sns';
@@ -53,12 +54,17 @@ export class SnsClient {
     }
   }
 
-  async topicExists(topicArn: string): Promise<boolean> {
+  async topicAttributes(topicArn: string): Promise<Record<string, string>> {
     const command = new GetTopicAttributesCommand({ TopicArn: topicArn });
+    const { Attributes = {} } = await this.#call('sns:GetTopicAttributes', topicArn, (client, options) =>
+      client.send(command, options),
+    );
+    return Attributes;
+  }
+
+  async topicExists(topicArn: string): Promise<boolean> {
     try {
-      await this.#call('sns:GetTopicAttributes', topicArn, (client, options) =>
-        client.send(command, options),
-      );
+      await this.topicAttributes(topicArn);
       return true;
     } catch (error) {
       if (error instanceof AppError && error.code === 'not-found') return false;
@@ -70,6 +76,15 @@ export class SnsClient {
   async createTopic(topicArn: string, attributes: Record<string, string>): Promise<void> {
     const command = new CreateTopicCommand({ Name: topicArn.split(':')[5], Attributes: attributes });
     await this.#call('sns:CreateTopic', topicArn, (client, options) => client.send(command, options));
+  }
+
+  async setTopicAttribute(topicArn: string, name: string, value: string): Promise<void> {
+    const command = new SetTopicAttributesCommand({
+      TopicArn: topicArn,
+      AttributeName: name,
+      AttributeValue: value,
+    });
+    await this.#call('sns:SetTopicAttributes', topicArn, (client, options) => client.send(command, options));
   }
 
   async subscriptions(topicArn: string): Promise<SnsSubscription[]> {

@@ -10,9 +10,11 @@ import {
   SQSClient,
 } from '@aws-sdk/client-sqs';
 import { AppError } from '../errors.ts';
+import { regionOfQueue } from '../queue-url.ts';
 import { type AwsOptions, ByRegion, callAws, clientConfig } from './aws.ts';
 
 export interface QueueMessage {
+  queueUrl: string;
   /** SQS's own id of the message. */
   id: string;
   /** Of this one time that it was received; deleting and returning it need that. */
@@ -64,6 +66,7 @@ export class SqsClient {
     try {
       const { Messages = [] } = await callAws(call, options => this.#of(queueUrl).send(command, options));
       return Messages.map(({ MessageId = '', ReceiptHandle = '', Body = '', Attributes = {} }) => ({
+        queueUrl,
         id: MessageId,
         receipt: ReceiptHandle,
         body: Body,
@@ -139,7 +142,7 @@ export class SqsClient {
   }
 
   #of(queueUrl?: string): SQSClient {
-    return this.#clients.in(queueUrl === undefined ? undefined : regionOf(queueUrl));
+    return this.#clients.in(queueUrl === undefined ? undefined : regionOfQueue(queueUrl));
   }
 
   /** As far as it is known before the queue is there: what an IAM policy would have to name. */
@@ -149,16 +152,6 @@ export class SqsClient {
       .catch(() => '*');
     return `arn:aws:sqs:${region}:*:${name}`;
   }
-}
-
-/** A queue is reached only through its own region; undefined where the URL does not tell, as an emulator's. */
-export function regionOf(queueUrl: string): string | undefined {
-  const { hostname } = new URL(queueUrl);
-  return (
-    /^(?:sqs|sqs-fips)\.([a-z0-9-]+)\.(?:amazonaws\.com|api\.aws)/.exec(hostname)?.[1] ??
-    // The form of the first years: https://docs.aws.amazon.com/general/latest/gr/sqs-service.html
-    /^([a-z0-9-]+)\.queue\.amazonaws\.com/.exec(hostname)?.[1]
-  );
 }
 
 interface Failure {

@@ -81,6 +81,7 @@ export async function startSqsFixture(): Promise<SqsFixture> {
           certificateHosts: [publisher.certHost],
           certificate: url => certificates.get(url),
         }),
+        placeOf: { ofTopic: () => 'aws', ofQueue: () => 'aws' },
         ready: async () => {},
         log,
         ...options,

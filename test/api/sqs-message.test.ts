@@ -3,12 +3,22 @@ import { expect, test } from 'vitest';
 import { readMessage } from '../../src/api/sqs-message.ts';
 import type { VerifySns } from '../../src/api/verify-sns.ts';
 import { AppError } from '../../src/errors.ts';
+import type { PlaceOf } from '../../src/places.ts';
 
 const ending = { type: 'registration', method: 'delete', chef_name: 'web-1' };
 const believesNothing: VerifySns = () => Promise.reject(new AppError('untrusted', 'not believed'));
 
+const placeOf: PlaceOf = { ofTopic: () => 'aws', ofQueue: () => 'hosts' };
+
 function message(body: string) {
-  return { id: 'sqs-id', receipt: 'receipt', body, sentAt: new Date(), receiveCount: 1 };
+  return {
+    queueUrl: 'https://sqs.eu-west-1.amazonaws.com/1/q',
+    id: 'sqs-id',
+    receipt: 'receipt',
+    body,
+    sentAt: new Date(),
+    receiveCount: 1,
+  };
 }
 
 test('whatever lies in a queue is read or refused, and never throws anything else', async () => {
@@ -23,7 +33,7 @@ test('whatever lies in a queue is read or refused, and never throws anything els
   );
   await fc.assert(
     fc.asyncProperty(text, async body => {
-      const refusal = await readMessage(message(body ?? ''), believesNothing).catch(
+      const refusal = await readMessage(message(body ?? ''), believesNothing, placeOf).catch(
         (error: unknown) => error,
       );
       expect(refusal).toBeInstanceOf(AppError);
@@ -42,7 +52,9 @@ test('what looks like SNS’s own is never read without its signature, however i
     fc.asyncProperty(wrapped, part, fc.string(), async (wrap, names, Type) => {
       const marks = Object.fromEntries(names.map(name => [name, null]));
       const body = wrap(JSON.stringify({ ...ending, ...marks, Type, Message: JSON.stringify(ending) }));
-      await expect(readMessage(message(body), believesNothing)).rejects.toMatchObject({ code: 'untrusted' });
+      await expect(readMessage(message(body), believesNothing, placeOf)).rejects.toMatchObject({
+        code: 'untrusted',
+      });
     }),
   );
 });

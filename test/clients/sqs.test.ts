@@ -1,6 +1,6 @@
 import { CreateQueueCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { regionOf, SqsClient } from '../../src/clients/sqs.ts';
+import { SqsClient } from '../../src/clients/sqs.ts';
 import { describe as describeError } from '../../src/errors.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { type AwsStandIn, jsonError, startAwsStandIn } from './aws-stand-in.ts';
@@ -104,18 +104,6 @@ test('a queue is asked in its own region', async () => {
   api.answers = [{ status: 200, headers: { 'content-type': 'application/x-amz-json-1.0' }, body: '{}' }];
   expect(await refused.receive(QUEUE_URL, 10, open.signal)).toEqual([]);
   expect(api.asked).toMatchObject([{ scope: 'ap-south-1/sqs', target: 'AmazonSQS.ReceiveMessage' }]);
-});
-
-test.each([
-  ['https://sqs.eu-west-1.amazonaws.com/1/q', 'eu-west-1'],
-  ['https://sqs.cn-north-1.amazonaws.com.cn/1/q', 'cn-north-1'],
-  ['https://sqs-fips.us-gov-west-1.amazonaws.com/1/q', 'us-gov-west-1'],
-  ['https://sqs.us-east-2.api.aws/1/q', 'us-east-2'],
-  ['https://eu-west-1.queue.amazonaws.com/1/q', 'eu-west-1'],
-  ['http://sqs.eu-west-1.localhost:4566/1/q', undefined],
-  ['http://127.0.0.1:4566/1/q', undefined],
-])('the region of %s is %s', (url, region) => {
-  expect(regionOf(url)).toBe(region);
 });
 
 test('an endpoint where nobody answers is unavailable', async () => {

@@ -55,24 +55,39 @@ export interface SnsPublisher {
   requestConfirmations(): Promise<Published[]>;
   /** Delivers one message, under one MessageId, to every confirmed subscription. */
   publish(body: unknown, options?: EnvelopeOptions): Promise<Published[]>;
+  /** Publishes to another topic, with the same certificates; stopping one stops both. */
+  on(topicArn: string): SnsPublisher;
   stop(): Promise<void>;
 }
 
 /** An SNS that signs and delivers over HTTP(S), which no emulator does; topics and subscriptions stay the emulator's. */
 export async function startSnsPublisher(options: SnsPublisherOptions): Promise<SnsPublisher> {
-  const { topicArn, aws, retries = 3, retryDelayMs = 100 } = options;
   const authority = await makeCertificateAuthority();
   const [signer, certificates] = await Promise.all([
     authority.issue({ commonName: 'sns.amazonaws.com' }),
     serveSigningCertificates(authority),
   ]);
   const certUrl = certificates.serve(signer.certificate);
+  const signed = { authority, certificates, certUrl, key: signer.key };
+  return publisherOn(options.topicArn, options, signed);
+}
+
+interface Signed {
+  authority: CertificateAuthority;
+  certificates: SigningCertificates;
+  certUrl: string;
+  key: string;
+}
+
+function publisherOn(topicArn: string, options: SnsPublisherOptions, signed: Signed): SnsPublisher {
+  const { aws, retries = 3, retryDelayMs = 100 } = options;
+  const { authority, certificates, certUrl } = signed;
   const region = topicArn.split(':')[3];
   const api = `https://sns.${region}.amazonaws.com/`;
 
   const sign: SnsPublisher['sign'] = (
     message,
-    { version = '1', key = signer.key, certUrl: url = certUrl } = {},
+    { version = '1', key = signed.key, certUrl: url = certUrl } = {},
   ) => signMessage(message, { version, key, certUrl: url });
 
   const build = (
@@ -163,6 +178,7 @@ export async function startSnsPublisher(options: SnsPublisherOptions): Promise<S
         }),
       );
     },
+    on: other => publisherOn(other, options, signed),
     stop: () => certificates.stop(),
   };
 }

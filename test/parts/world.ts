@@ -22,7 +22,7 @@ export interface World {
 export interface WorldOptions {
   /** Hosts that Nagios knows. */
   hosts: string[];
-  /** Starts SNS and SQS, where the service finds or makes topic and queue of this id; else it is told one topic. */
+  /** Starts SNS and SQS, where the service finds or makes its two pairs of this id; without it, it is told two topics. */
   queueId?: string;
   /** Of redis-server. */
   redisArguments?: string[];
@@ -35,7 +35,8 @@ export async function startWorld({ hosts, queueId, redisArguments = [] }: WorldO
     startNagios({ hosts }),
     queueId === undefined ? undefined : startAws({ durable: false }),
   ]);
-  const topicArn = `arn:aws:sns:eu-west-1:000000000000:chef-client-deregistration-queue-${queueId ?? 'test'}`;
+  const hostTopic = `arn:aws:sns:eu-west-1:000000000000:chef-client-deregistration-queue-${queueId ?? 'test'}`;
+  const topicArn = `${hostTopic}-aws`;
   const publisher = await startSnsPublisher({ topicArn, ...(aws && { aws }) });
   const untrust = publisher.authority.trust();
   return {
@@ -43,7 +44,7 @@ export async function startWorld({ hosts, queueId, redisArguments = [] }: WorldO
     chef,
     nagios,
     publisher,
-    hosts: publisher,
+    hosts: publisher.on(hostTopic),
     aws,
     env: {
       REDIS_URL: redis.url,
@@ -55,7 +56,7 @@ export async function startWorld({ hosts, queueId, redisArguments = [] }: WorldO
       NAGIOS_PASSWORD: nagios.password,
       SNS_CERT_HOSTS: publisher.certHost,
       NODE_EXTRA_CA_CERTS: publisher.caFile,
-      ...(aws ? { ...aws.env, QUEUE_ID: queueId } : { SNS_TOPIC_ARNS: topicArn }),
+      ...(aws ? { ...aws.env, QUEUE_ID: queueId } : { SNS_TOPIC_ARNS: topicArn, HOST_TOPIC_ARNS: hostTopic }),
     },
     async stop() {
       untrust();

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import express from 'express';
+import request from 'supertest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { Delivery } from '../../src/api/receive.ts';
+import { snsRoutes } from '../../src/api/sns.ts';
+import { snsGate } from '../../src/api/verify-sns.ts';
+import { SigningCertificates } from '../../src/clients/signing-certificate.ts';
+import { Places } from '../../src/places.ts';
+import { until } from '../parts/process.ts';
+import type { SnsPublisher } from '../parts/sns-publisher.ts';
+import { terminationNotice } from '../parts/world.ts';
+import { type SqsFixture, startSqsFixture, TOPIC } from './sqs-fixture.ts';
+
+const HOST_TOPIC = `${TOPIC}-of-hosts`;
+const certificates = new SigningCertificates();
+
+let fixture: SqsFixture;
+let fromAws: SnsPublisher;
+let fromHosts: SnsPublisher;
+
+beforeAll(async () => {
+  fixture = await startSqsFixture();
+  fromAws = fixture.publisher;
+  fromHosts = fromAws.on(HOST_TOPIC);
+});
+afterEach(() => fixture.closePollers());
+afterAll(async () => {
+  await certificates.close();
+  await fixture?.stop();
+});
+
+function places(): Places {
+  const known = new Places();
+  known.addTopic(TOPIC, 'aws');
+  known.addTopic(HOST_TOPIC, 'hosts');
+  return known;
+}
+
+function verifier(known: Places) {
+  return snsGate({
+    topics: () => known.topics,
+    certificateHosts: [fromAws.certHost],
+    certificate: url => certificates.get(url),
+  });
+}
+
+const notice = () => terminationNotice(`i-0${randomUUID().replaceAll('-', '').slice(0, 16)}`);
+
+test('a message that SNS pushes has the place of its topic', async () => {
+  const known = places();
+  const received: Delivery[] = [];
+  const door = {
+    verify: verifier(known),
+    placeOf: known,
+    receive: async (delivery: Delivery) => {
+      received.push(delivery);
+      return { outcome: 'ignored' as const };
+    },
+    confirm: async () => {},
+    raise: () => {},
+  };
+  const app = express().use(snsRoutes(door));
+  for (const topic of [fromAws, fromHosts]) {
+    await request(app)
+      .post('/sns')
+      .send(JSON.stringify(topic.envelope(notice())))
+      .expect(200);
+  }
+  expect(received.map(({ place }) => place)).toEqual(['aws', 'hosts']);
+});
+
+test.each(['aws', 'hosts'] as const)(
+  'in a queue of %s an SNS envelope has the place of its topic, and a bare message that of the queue',
+  async writers => {
+    const queue = await fixture.makeQueue();
+    const known = places();
+    known.addQueue(queue.url, writers);
+    await queue.send(fromAws.envelope(notice()));
+    await queue.send(fromHosts.envelope(notice()));
+    await queue.send(notice());
+    const { news } = fixture.poll(queue, { placeOf: known, verify: verifier(known) });
+    await until('all three', () => news.length === 3);
+    expect(news.map(({ place }) => place).sort()).toEqual(['aws', 'hosts', writers].sort());
+  },
+);
