@@ -32,12 +32,12 @@ export const ALERTS = {
   },
   'job-held': {
     severity: 'warning',
-    whatToDo: 'decide: POST /jobs/ID/approve to go on all the same, or /discard to give it up',
+    whatToDo: 'read GET /jobs/ID, then decide: POST /jobs/ID/approve lets it pass this reason for the machine that is shown, POST /jobs/ID/discard gives it up',
   },
   'too-many-deletions': {
     severity: 'error',
     whatToDo:
-      'find out why so many instances end; then POST /jobs/approve?kind=delete lets all held deletions go on, POST /jobs/discard gives them up',
+      'find out why so many instances end; then POST /jobs/approve?error=over-budget lets the deletions go on that are held for just that, POST /jobs/discard?error=over-budget gives them up',
   },
   'node-came-back': {
     severity: 'warning',
@@ -47,7 +47,7 @@ export const ALERTS = {
   'instances-unverified': {
     severity: 'error',
     whatToDo:
-      'mend what the error names; then POST /jobs/approve?kind=delete lets all held deletions go on without EC2’s word, POST /jobs/discard gives them up',
+      'correct what the error names; POST /jobs/approve?error=unverified lets the deletions go on that are held for just that, without AWS’s confirmation; POST /jobs/discard?error=unverified gives them up',
   },
   'jobs-paused': {
     severity: 'error',
@@ -93,7 +93,7 @@ export function alert(name: AlertName, whatHappened: string, { node, instanceId,
     ...(instanceId && { instanceId }),
     ...(job && { job }),
     whatHappened,
-    whatToDo: job ? whatToDo.replace('/jobs/ID/', `/jobs/${job}/`) : whatToDo,
+    whatToDo: job ? whatToDo.replaceAll('/jobs/ID', `/jobs/${job}`) : whatToDo,
   };
 }
 

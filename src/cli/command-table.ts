@@ -14,7 +14,7 @@ export type Options = Record<
 >;
 
 const KINDS = ['delete', 'ensure', 'downtime'];
-const STATES = ['queued', 'running', 'retrying', 'held', 'done', 'failed'];
+const STATES = ['queued', 'running', 'retrying', 'held', 'done', 'failed', 'discarded'];
 
 const SERVICE: Options = {
   url: {
@@ -41,6 +41,9 @@ const MANY: Options = {
   all: { type: 'boolean', help: 'all that the filter lets through' },
   ...FILTER,
   ...WAIT,
+};
+const HELD_FOR: Options = {
+  reason: { type: 'string', help: 'with --all: only jobs that are held for just this reason, such as over-budget' },
 };
 const LIMIT: Options = { limit: { type: 'string', help: 'at most so many, 50 unless told' } };
 
@@ -79,8 +82,12 @@ export const SERVICE_COMMANDS = {
     options: { ...FILTER, state: { type: 'string', help: STATES.join(', '), values: STATES }, ...LIMIT },
   },
   job: { operands: 'ID', help: 'one job with its steps', options: WAIT },
-  approve: { operands: 'ID… | --all', help: 'let held jobs go on', options: MANY },
-  discard: { operands: 'ID… | --all', help: 'give held jobs up', options: MANY },
+  approve: {
+    operands: 'ID… | --all --reason CODE',
+    help: 'let held jobs go on',
+    options: { ...MANY, ...HELD_FOR },
+  },
+  discard: { operands: 'ID… | --all', help: 'give held jobs up', options: { ...MANY, ...HELD_FOR } },
   retry: { operands: 'ID… | --all', help: 'run failed jobs again', options: MANY },
   archives: {
     operands: '[ID]',

@@ -40,11 +40,20 @@ export async function decide(context: Context, name: keyof typeof STATE): Promis
 }
 
 async function decideAll(context: Context, name: keyof typeof STATE): Promise<Outcome> {
-  const { kind, node, instance: instanceId, wait } = context.values;
+  const { kind, node, instance: instanceId, reason, wait } = context.values;
+  if (name === 'approve' && reason === undefined) {
+    throw new CliError('usage', 'approve --all needs --reason CODE: it approves what is held for just that');
+  }
   const filter = { kind, node, instanceId };
   const everything = { ...context, values: { limit: String(Number.MAX_SAFE_INTEGER) } };
-  const jobs = wait ? await pages<Job>(everything, 'jobs', { ...filter, state: STATE[name] }) : [];
-  const answer = await context.api<{ count: number }>('POST', `/jobs/${name}?${query(filter)}`);
+  const all = wait ? await pages<Job>(everything, 'jobs', { ...filter, state: STATE[name] }) : [];
+  const jobs = all.filter(
+    ({ reasons = [] }) => reason === undefined || reasons.every(({ code }) => code === reason),
+  );
+  const answer = await context.api<{ count: number }>(
+    'POST',
+    `/jobs/${name}?${query({ ...filter, error: reason })}`,
+  );
   if (jobs.length > 0)
     return ended(
       context,
@@ -60,6 +69,6 @@ async function ended({ api, screen }: Context, ids: string[]): Promise<Outcome> 
 
 /** A job that a person gave up did what was asked. */
 function exitCodeOf(jobs: Job[]): number {
-  if (jobs.some(job => job.state === 'failed' && job.error?.code !== 'discarded')) return EXIT_CODE.refused;
+  if (jobs.some(job => job.state === 'failed')) return EXIT_CODE.refused;
   return jobs.some(job => job.state === 'held') ? EXIT_CODE.held : 0;
 }

@@ -7,7 +7,7 @@ const LEFT = 34;
 const BOTTOM = 22;
 const TOP = 8;
 /** From the bottom of a bar to its top. */
-const OUTCOMES = ['done', 'open', 'held', 'failed'];
+const OUTCOMES = ['done', 'open', 'held', 'failed', 'discarded'];
 
 /** @param {{from: string, jobs: {kind: string, state: string, count: number}[]}[]} hours */
 export function plotDeaths(figure, hours) {
@@ -57,7 +57,7 @@ export function plotDeaths(figure, hours) {
 }
 
 function countsOf(jobs) {
-  const counts = { done: 0, open: 0, held: 0, failed: 0 };
+  const counts = { done: 0, open: 0, held: 0, failed: 0, discarded: 0 };
   for (const { kind, state, count } of jobs) {
     if (kind === 'delete') counts[state in counts ? state : 'open'] += count;
   }
