@@ -5,60 +5,70 @@ import type { ChefConnection } from './chef-connection.ts';
 import { isObject, type JsonObject } from './chef-node.ts';
 
 /** Nodes of one page; chef-client asks for as many. */
-const ROWS = 1000;
+export const ROWS = 1000;
 
 /**
  * Names of all nodes that the index has under an attribute and its value.
  * Source: partial search, https://docs.chef.io/server/api_chef_server/#searchindex
+ * @throws AppError `unavailable` if the server does not show all nodes that it counts, `rejected` for an odd answer:
+ * neither may read as "none"
  */
 export async function nodeSearch(
   server: ChefConnection,
   attribute: string,
   value: string,
 ): Promise<string[]> {
-  const rows = await search(server, searchQuery(attribute, value), { name: ['name'] });
-  return [...new Set(rows.map(row => row['name']).filter(isNodeName))];
+  const q = searchQuery(attribute, value);
+  const found = new Set<unknown>();
+  let counted = 0;
+  let isFull = true;
+  // Some servers count only the nodes of the page, so a full page is never the last.
+  for (let start = 0; isFull; start += ROWS) {
+    const { rows, total } = await searchPage(server, q, start, { name: ['name'] });
+    for (const row of rows) found.add(row['name']);
+    counted = Math.max(counted, total);
+    isFull = rows.length >= ROWS;
+  }
+  const names = [...found].filter(isNodeName);
+  if (names.length < found.size) throw oddAnswer(q, 'with a row that names no node');
+  if (names.length < counted) throw incomplete(q, names.length, counted);
+  return names;
 }
 
-/**
- * Attributes of all nodes that the index has, by the names given to their dotted paths; those a node lacks are null or
- * absent. A node that changes while the pages are read may be missed or come twice.
- */
-export async function listNodes<K extends string>(
-  server: ChefConnection,
-  paths: Record<K, string>,
-): Promise<({ name: string } & Partial<Record<K, unknown>>)[]> {
-  const keys = Object.entries<string>(paths).map(([as, path]) => [as, path.split('.')]);
-  const rows = await search(server, '*:*', { ...Object.fromEntries(keys), name: ['name'] });
-  const byName = new Map(rows.map(row => [row['name'], row]));
-  return [...byName.values()].filter(row => isNodeName(row['name'])) as Awaited<
-    ReturnType<typeof listNodes<K>>
-  >;
-}
-
-/** The rows of all pages. */
-async function search(
+/** One page of a search. @throws AppError `rejected` if the answer is not one */
+export async function searchPage(
   server: ChefConnection,
   q: string,
+  start: number,
   attributes: Record<string, string[]>,
-): Promise<JsonObject[]> {
-  const found: JsonObject[] = [];
-  for (let start = 0, total = 1; start < total; start += ROWS) {
-    const answer = await server.call({
-      method: 'POST',
-      target: ['search', 'node'],
-      query: { q, start: `${start}`, rows: `${ROWS}` },
-      body: attributes,
-    });
-    const page = readObject(answer);
-    if (!Array.isArray(page?.['rows']) || typeof page['total'] !== 'number') {
-      throw new AppError('rejected', `Chef server did not answer the search for ${q} with rows and a total`);
-    }
-    if (page['rows'].length === 0) break;
-    for (const row of page['rows']) if (isObject(row) && isObject(row['data'])) found.push(row['data']);
-    total = page['total'];
-  }
-  return found;
+): Promise<{ rows: JsonObject[]; total: number }> {
+  const answer = await server.call({
+    method: 'POST',
+    target: ['search', 'node'],
+    query: { q, start: `${start}`, rows: `${ROWS}` },
+    body: attributes,
+  });
+  const { rows, total } = readObject(answer) ?? {};
+  if (!Array.isArray(rows) || !Number.isInteger(total)) throw oddAnswer(q, 'without rows and a total');
+  const data = rows.map(row => (isObject(row) ? row['data'] : undefined));
+  if (!data.every(isObject)) throw oddAnswer(q, 'with a row that has no data');
+  return { rows: data, total: total as number };
+}
+
+function oddAnswer(q: string, how: string): AppError {
+  return new AppError('rejected', `Chef server answered the search for ${shortened(q)} ${how}`);
+}
+
+/** The server leaves out nodes that were deleted since it indexed them, so a later search is whole. */
+function incomplete(q: string, shown: number, total: number): AppError {
+  return new AppError(
+    'unavailable',
+    `Chef server showed ${shown} of the ${total} nodes that its search counts for ${shortened(q)}; if it goes on, reindex it (chef-server-ctl reindex)`,
+  );
+}
+
+function shortened(q: string): string {
+  return q.length > 100 ? `${q.slice(0, 100)}…` : q;
 }
 
 /**

@@ -3,9 +3,10 @@ import { type AclOf, allow, restoreAcl } from './chef-acl.ts';
 import { readNamed, readObject } from './chef-answer.ts';
 import { ChefConnection, type ChefOptions, segment } from './chef-connection.ts';
 import { type ClientIdentity, type ClientKey, clientIdentity, clientKeys } from './chef-keys.ts';
+import { type ListedAttributes, listNodes } from './chef-list.ts';
 import type { ChefNode, JsonObject } from './chef-node.ts';
 import { hasKeyOf, restoreClient, restoreNode, type SavedClient } from './chef-restore.ts';
-import { listNodes, nodeSearch } from './chef-search.ts';
+import { nodeSearch } from './chef-search.ts';
 import { type ChefSnapshot, takeSnapshot } from './chef-snapshot.ts';
 
 /** If either fails, nothing is deleted, and the call rejects with the same error. */
@@ -125,18 +126,14 @@ export class ChefClient {
   /**
    * Names of the nodes that the search index has under an attribute (`ec2.instance_id`) and its value. The index lags:
    * believe it only after getNode says the same.
+   * @throws AppError `unavailable` if the server shows fewer nodes than it counts
    */
   findNodeNames(attribute: string, value: string): Promise<string[]> {
     return nodeSearch(this.#server, attribute, value);
   }
 
-  /**
-   * Attributes of all nodes that the search index has: `listNodes({ instance: 'ec2.instance_id' })`. The index lags, as
-   * with findNodeNames.
-   */
-  listNodes<K extends string>(
-    paths: Record<K, string>,
-  ): Promise<({ name: string } & Partial<Record<K, unknown>>)[]> {
+  /** Attributes of all nodes, however many there are: `listNodes({ instance: 'ec2.instance_id' })`. */
+  listNodes<K extends string>(paths: Record<K, string>): Promise<ListedAttributes<K>[]> {
     return listNodes(this.#server, paths);
   }
 

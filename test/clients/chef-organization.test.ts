@@ -80,48 +80,6 @@ describe('a snapshot', () => {
   });
 });
 
-describe('a search', () => {
-  const page = (start: number) => ({
-    method: 'POST',
-    path: `/search/node?q=ec2_instance_id%3Ai-00000001&start=${start}&rows=1000`,
-    body: { name: ['name'] },
-  });
-  const rows = (from: number, count: number) =>
-    Array.from({ length: count }, (_, n) => ({
-      url: 'https://elsewhere',
-      data: { name: `web-${from + n}` },
-    }));
-
-  test('is read page by page to the end', async () => {
-    willAnswer(
-      { ...page(0), answer: { total: 2001, start: 0, rows: rows(0, 1000) } },
-      // Nodes deleted since the index saw them are left out of a page.
-      { ...page(1000), answer: { total: 2001, start: 1000, rows: rows(1000, 998) } },
-      { ...page(2000), answer: { total: 2001, start: 2000, rows: rows(2000, 1) } },
-    );
-    const names = await fixture.chef.findNodeNames('ec2.instance_id', 'i-00000001');
-    expect(names).toHaveLength(1999);
-    expect(names.at(-1)).toBe('web-2000');
-  });
-
-  test('ends where a page is empty, whatever the total says', async () => {
-    willAnswer({ ...page(0), answer: { total: 5000, start: 0, rows: [] } });
-    expect(await fixture.chef.findNodeNames('ec2.instance_id', 'i-00000001')).toEqual([]);
-  });
-
-  test('is asked again after a failure, and a name that can be none is left out', async () => {
-    const odd = [{ data: { name: '../x' } }, { data: null }, { data: { name: null } }, ...rows(1, 1)];
-    willAnswer({ ...page(0), status: 502 }, { ...page(0), answer: { total: 4, rows: odd } });
-    expect(await fixture.chef.findNodeNames('ec2.instance_id', 'i-00000001')).toEqual(['web-1']);
-  });
-
-  test.each([{}, { rows: [] }, { rows: {}, total: 1 }])('answered with %j is a fault', async answer => {
-    willAnswer({ ...page(0), answer });
-    const found = fixture.chef.findNodeNames('ec2.instance_id', 'i-00000001');
-    await expect(found).rejects.toMatchObject({ code: 'rejected' });
-  });
-});
-
 describe('the health check', () => {
   const environment = { method: 'GET', path: '/environments/_default' };
 
