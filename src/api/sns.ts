@@ -4,6 +4,8 @@ import { AppError } from '../errors.ts';
 import type { Raise } from '../jobs/alerts.ts';
 import { parseEvent } from '../parse-event.ts';
 import type { PlaceOf } from '../places.ts';
+import { saidAt } from '../said-at.ts';
+import { decode } from './decode.ts';
 import type { Receipt, Receive } from './receive.ts';
 import type { VerifySns } from './verify-sns.ts';
 
@@ -48,13 +50,14 @@ async function take(body: string, { verify, receive, confirm, raise, placeOf }: 
     return { outcome: 'ignored' };
   }
   const publishedAt = new Date(message.Timestamp);
+  const fields = decode(message.Message);
   return receive({
-    event: parseEvent(parseMessage(message.Message), message.TopicArn.split(':')[3]),
+    event: parseEvent(fields, message.TopicArn.split(':')[3]),
     source: 'sns',
     messageId: message.MessageId,
     place: placeOf.ofTopic(message.TopicArn),
     publishedAt,
-    saidAt: publishedAt,
+    saidAt: saidAt(fields, publishedAt),
     ...(Date.now() - publishedAt.getTime() > STALE_MS && {
       quarantine: {
         code: 'stale',
@@ -62,13 +65,4 @@ async function take(body: string, { verify, receive, confirm, raise, placeOf }: 
       },
     }),
   });
-}
-
-/** Topics carry what people write, too: what is not JSON is not ours. */
-function parseMessage(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

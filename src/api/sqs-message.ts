@@ -1,8 +1,11 @@
 import type { QueueMessage } from '../clients/sqs.ts';
 import { AppError } from '../errors.ts';
 import type { News } from '../event.ts';
+import { isFields } from '../json.ts';
 import { parseEvent } from '../parse-event.ts';
 import type { PlaceOf } from '../places.ts';
+import { saidAt } from '../said-at.ts';
+import { decode } from './decode.ts';
 import type { VerifySns } from './verify-sns.ts';
 
 /** SNS hands a message to a queue at once; an hour allows for an outage of the queue. */
@@ -17,12 +20,12 @@ export async function readMessage(message: QueueMessage, verify: VerifySns, plac
   const fields = decode(message.body);
   if (!isEnvelope(fields)) {
     return {
-      event: understand(fields),
+      event: understand(fields, undefined),
       source: 'sqs',
       messageId: eventBridgeId(fields) ?? message.id,
       place: placeOf.ofQueue(message.queueUrl),
       publishedAt: message.sentAt,
-      saidAt: message.sentAt,
+      saidAt: saidAt(fields, message.sentAt),
     };
   }
   const envelope = await verify(JSON.stringify(fields));
@@ -30,13 +33,14 @@ export async function readMessage(message: QueueMessage, verify: VerifySns, plac
     throw new AppError('invalid', `an SNS ${envelope.Type} is not for a queue; confirm it over HTTPS`);
   }
   const publishedAt = new Date(envelope.Timestamp);
+  const inner = decode(envelope.Message);
   return {
-    event: understand(decode(envelope.Message), envelope.TopicArn.split(':')[3]),
+    event: understand(inner, envelope.TopicArn.split(':')[3]),
     source: 'sqs',
     messageId: envelope.MessageId,
     place: placeOf.ofTopic(envelope.TopicArn),
     publishedAt,
-    saidAt: publishedAt,
+    saidAt: saidAt(inner, publishedAt),
     ...(message.sentAt.getTime() - publishedAt.getTime() > STALE_MS && {
       quarantine: {
         code: 'stale',
@@ -46,7 +50,7 @@ export async function readMessage(message: QueueMessage, verify: VerifySns, plac
   };
 }
 
-function understand(fields: unknown, region?: string): News['event'] {
+function understand(fields: unknown, region: string | undefined): News['event'] {
   const event = parseEvent(fields, region);
   if (event) return event;
   throw new AppError('invalid', 'the message is none that this service understands');
@@ -55,7 +59,7 @@ function understand(fields: unknown, region?: string): News['event'] {
 /** An object with SNS's own fields; a message that has them is never taken without its signature. */
 function isEnvelope(fields: unknown): boolean {
   return (
-    isObject(fields) &&
+    isFields(fields) &&
     typeof fields['Type'] === 'string' &&
     ['TopicArn', 'Signature', 'SigningCertURL'].some(name => name in fields)
   );
@@ -63,27 +67,6 @@ function isEnvelope(fields: unknown): boolean {
 
 /** EventBridge delivers at least once; its id is the same in every copy. */
 function eventBridgeId(fields: unknown): string | undefined {
-  const id = isObject(fields) && 'detail-type' in fields ? fields['id'] : undefined;
+  const id = isFields(fields) && 'detail-type' in fields ? fields['id'] : undefined;
   return typeof id === 'string' && id !== '' && id.length <= 100 ? id : undefined;
-}
-
-/**
- * JSON, also as a string within JSON, and also in Base64, as boto 2 sends what is not made its `RawMessage`.
- * Source: https://github.com/boto/boto/blob/2.49.0/boto/sqs/message.py
- */
-function decode(text: string): unknown {
-  const parsed = parse(text) ?? parse(Buffer.from(text, 'base64').toString('utf8'));
-  return typeof parsed === 'string' ? parse(parsed) : parsed;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
