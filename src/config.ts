@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { describe } from './errors.ts';
+import { isGlob } from './glob.ts';
 import { lengthFault } from './pair-names.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
@@ -57,7 +58,12 @@ const tokens = list.transform((items, context) => {
 const DEFAULT_QUEUE_NAME = 'chef-client-deregistration-queue';
 const arn = z.string().regex(/^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+$/, 'must be the ARN of an SNS topic');
 const patterns = list.pipe(
-  z.array(z.string().regex(/^[\w.:*?[\]-]+$/, 'must be glob patterns of node names')),
+  z.array(
+    z
+      .string()
+      .regex(/^[\w.:*?[\]-]+$/, 'must be glob patterns of node names')
+      .refine(isGlob, 'has a [ without its ]'),
+  ),
 );
 
 /**
@@ -130,6 +136,7 @@ export const schema = z.object({
     .describe('how a lifecycle action is completed; ABANDON skips the group’s other hooks'),
   LIFECYCLE_HOOKS: list
     .prefault('*')
+    .pipe(z.array(z.string().refine(isGlob, 'has a [ without its ]')))
     .describe('globs of HOOK or GROUP/HOOK: the lifecycle hooks that this service completes'),
   CHEF_SERVER_URL: url('https:', 'http:')
     .optional()

@@ -1,3 +1,12 @@
+/** Whether a text is a pattern that `globToRegExp` can read. */
+export function isGlob(text: string): boolean {
+  try {
+    return Boolean(globToRegExp(text));
+  } catch {
+    return false;
+  }
+}
+
 /** A pattern with `*`, `?` and `[abc]`, as a regular expression for the whole text. */
 export function globToRegExp(glob: string): RegExp {
   const source = glob

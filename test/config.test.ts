@@ -139,6 +139,18 @@ test('whatever names the settings accept, SQS accepts them all', () => {
   );
 });
 
+test('patterns that cannot be read are faults', () => {
+  expect(readSettings({}).LIFECYCLE_HOOKS).toEqual(['*']);
+  expect(readSettings({ LIFECYCLE_HOOKS: 'chef-*, web-asg/[dr]*' }).LIFECYCLE_HOOKS).toEqual([
+    'chef-*',
+    'web-asg/[dr]*',
+  ]);
+  expect(faults({ LIFECYCLE_HOOKS: 'chef-[a', PROTECTED_NODES: 'db-[1' })).toEqual([
+    'LIFECYCLE_HOOKS: has a [ without its ]',
+    'PROTECTED_NODES: has a [ without its ]',
+  ]);
+});
+
 describe('a secret', () => {
   test('may be in a file, whose last line break does not count', () => {
     const { API_TOKENS, CHEF_CLIENT_KEY } = readSettings({

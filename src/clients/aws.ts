@@ -1,4 +1,5 @@
 import { AppError, describe } from '../errors.ts';
+import { isRegion } from '../queue-url.ts';
 import type { ObserveCall } from './http.ts';
 
 /** What every client of AWS is given. What is left out is found as in every AWS SDK program. */
@@ -51,6 +52,9 @@ function observingLogger(observe: ObserveCall) {
   return { trace: nothing, debug: nothing, warn: nothing, info: tell, error: tell };
 }
 
+/** More than AWS has: the names of regions may come from messages. */
+const MOST_REGIONS = 64;
+
 /** SDK clients of one service, one per region, made when first needed. */
 export class ByRegion<C extends { destroy(): void }> {
   readonly #make: (region: string | undefined) => C;
@@ -60,11 +64,23 @@ export class ByRegion<C extends { destroy(): void }> {
     this.#make = make;
   }
 
-  /** @param region the configured one where undefined */
+  /** @param region the configured one if it is undefined or does not have the form of a region's name */
   in(region: string | undefined): C {
-    const client = this.#clients.get(region) ?? this.#make(region);
-    this.#clients.set(region, client);
+    const key = region !== undefined && isRegion(region) ? region : undefined;
+    const client = this.#clients.get(key) ?? this.#make(key);
+    // The one that was used last comes last.
+    this.#clients.delete(key);
+    this.#clients.set(key, client);
+    if (this.#clients.size > MOST_REGIONS) this.#forgetOldest();
     return client;
+  }
+
+  #forgetOldest(): void {
+    for (const [region, client] of this.#clients) {
+      this.#clients.delete(region);
+      client.destroy();
+      return;
+    }
   }
 
   close(): void {
