@@ -7,7 +7,10 @@ export interface LifecycleAction {
   hook: string;
   /** Absent where the notice carries none; Auto Scaling then finds the action by the instance. */
   token?: string;
+  /** Of the topic or queue where the notice arrived, or as EventBridge names it. */
   region?: string;
+  /** Twelve digits. */
+  account?: string;
   /** Whether only a message told of it that anyone may have written; Auto Scaling is asked before it is completed. */
   claimed?: boolean;
 }
@@ -44,11 +47,11 @@ export type Event =
       notice: string;
       instanceId: string;
       lifecycle?: LifecycleAction;
-      /** Why the message alone does not say for sure that the instance ends. */
+      /** Why the message alone does not say for sure that the instance ends, for example `StatusCode "X" is not known`. */
       doubt?: string;
     }
   /** AWS will take a Spot instance back in two minutes. */
-  | { kind: 'instance-ending'; notice: string; instanceId: string }
+  | { kind: 'instance-ending'; notice: string; instanceId: string; doubt?: string }
   /** AWS says something of an instance that lives, may come back, or was never there. */
   | { kind: 'harmless'; notice: string; instanceId?: string };
 

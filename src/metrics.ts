@@ -43,6 +43,11 @@ export function createMetrics() {
       'kind',
       'outcome',
     ]),
+    doubtful: counter(
+      'doubtful_events_total',
+      'Notices of AWS with a value that this release does not know; AWS is asked about each instance',
+      ['source'],
+    ),
     lag: histogram('event_lag_seconds', 'From when news was sent to when Redis had it', ['source'], LONG),
     steps: histogram('step_duration_seconds', 'One attempt at a step', ['step', 'outcome'], SHORT),
     jobs: histogram(

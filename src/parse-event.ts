@@ -1,22 +1,29 @@
+import { FORMS, isHarmless, judge } from './aws-notices.ts';
 import { AppError } from './errors.ts';
 import type { Event, LifecycleAction } from './event.ts';
 import { readHostSignature } from './host-signature.ts';
+import { type Fields, isFields } from './json.ts';
 import { isInstanceId, isNagiosHostName, isNodeName } from './names.ts';
+import { isRegion } from './queue-url.ts';
 
-type Fields = Record<string, unknown>;
+/** Where a message arrived. */
+export interface Arrival {
+  /** AWS region of the topic or queue; a lifecycle hook's own message does not name it. */
+  region?: string | undefined;
+}
 
 /**
  * Reads one message, in any of the forms AWS and hosts send (see the README's table of events).
- * @param region where it was published; a lifecycle hook's own message does not tell
  * @returns undefined for what is well-formed but none of ours
  * @throws AppError `invalid`, with the field, for one of ours that cannot be acted upon
  */
-export function parseEvent(message: unknown, region?: string): Event | undefined {
+export function parseEvent(message: unknown, arrival: Arrival = {}): Event | undefined {
   if (!isFields(message)) return undefined;
   if (message['type'] === 'registration') return registration(message);
-  if (typeof message['detail-type'] === 'string') return fromEventBridge(message);
-  if (typeof message['Event'] === 'string') return fromAutoScaling(message, message['Event']);
-  if (typeof message['LifecycleTransition'] === 'string') return lifecycle(message, region);
+  const { 'detail-type': detailType, Event: notice, LifecycleTransition: transition } = message;
+  if (typeof detailType === 'string') return fromEventBridge(message, detailType, arrival);
+  if (typeof notice === 'string') return fromAutoScaling(message, notice);
+  if (typeof transition === 'string') return fromLifecycleHook(message, transition, arrival);
   return undefined;
 }
 
@@ -49,49 +56,16 @@ function registration(message: Fields): Event {
 }
 
 /** @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-sns-notifications.html */
-function fromAutoScaling(message: Fields, name: string): Event | undefined {
-  if (!name.startsWith('autoscaling:')) return undefined;
-  const ended = name === 'autoscaling:EC2_INSTANCE_TERMINATE' && endsForGood(message);
-  if (!ended) return harmless(name, message['EC2InstanceId']);
-  return { kind: 'instance-ended', notice: name, instanceId: instanceId(message, 'EC2InstanceId') };
-}
-
-/**
- * Auto Scaling calls it a termination, too, when an instance leaves its group alive: detached, moved to standby or
- * back to the warm pool; only the description and the destination tell. One that failed or was cancelled has not
- * happened; what notices of success say in StatusCode is `InProgress`.
- * @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/warm-pools-eventbridge-events.html
- */
-function endsForGood({ Description, Destination, StatusCode }: Fields): boolean {
-  return (
-    (Description === undefined || /^Terminating EC2 instance( from warm pool)?: /.test(word(Description))) &&
-    (Destination === undefined || Destination === 'EC2') &&
-    (StatusCode === undefined || StatusCode === 'InProgress' || StatusCode === 'Successful')
-  );
+function fromAutoScaling(message: Fields, notice: string): Event | undefined {
+  if (!notice.startsWith('autoscaling:')) return undefined;
+  return ended(notice, message, { id: 'EC2InstanceId', form: FORMS.notification });
 }
 
 /** @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/prepare-for-lifecycle-notifications.html */
-function lifecycle(message: Fields, region: unknown): Event | undefined {
-  const transition = message['LifecycleTransition'];
-  if (typeof transition !== 'string' || !transition.startsWith('autoscaling:')) return undefined;
-  const ending = transition === 'autoscaling:EC2_INSTANCE_TERMINATING' && endsForGood(message);
-  if (!ending) return harmless(transition, message['EC2InstanceId']);
-  return {
-    kind: 'instance-ended',
-    notice: transition,
-    instanceId: instanceId(message, 'EC2InstanceId'),
-    lifecycle: lifecycleAction(message, region),
-  };
-}
-
-function lifecycleAction(message: Fields, region: unknown): LifecycleAction {
-  const token = message['LifecycleActionToken'];
-  return {
-    group: text(message, 'AutoScalingGroupName'),
-    hook: text(message, 'LifecycleHookName'),
-    ...(typeof token === 'string' && { token }),
-    ...(typeof region === 'string' && { region }),
-  };
+function fromLifecycleHook(message: Fields, notice: string, arrival: Arrival): Event | undefined {
+  if (!notice.startsWith('autoscaling:')) return undefined;
+  const event = ended(notice, message, { id: 'EC2InstanceId', form: FORMS.lifecycle });
+  return withLifecycle(event, message, { ...arrival, account: message['AccountId'] });
 }
 
 /**
@@ -99,28 +73,80 @@ function lifecycleAction(message: Fields, region: unknown): LifecycleAction {
  * @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
  * @see https://docs.aws.amazon.com/ec2/latest/userguide/spot-instance-termination-notices.html
  */
-function fromEventBridge(message: Fields): Event | undefined {
-  const notice = word(message['detail-type']);
+function fromEventBridge(message: Fields, notice: string, { region }: Arrival): Event | undefined {
+  const source = word(message['source']);
   const detail = isFields(message['detail']) ? message['detail'] : {};
   const id = detail['instance-id'] ?? detail['EC2InstanceId'];
-  switch (`${word(message['source'])} ${notice}`) {
+  switch (`${source} ${notice}`) {
     case 'aws.ec2 EC2 Instance State-change Notification':
-      return detail['state'] === 'shutting-down' || detail['state'] === 'terminated'
-        ? { kind: 'instance-ended', notice, instanceId: instanceId(detail, 'instance-id') }
-        : harmless(`${notice} (${word(detail['state'])})`, id);
+      return ended(notice, detail, { id: 'instance-id', form: FORMS.stateChange, tell: ['state'] });
     case 'aws.ec2 EC2 Spot Instance Interruption Warning':
-      return detail['instance-action'] === 'terminate'
-        ? { kind: 'instance-ending', notice, instanceId: instanceId(detail, 'instance-id') }
-        : harmless(`${notice} (${word(detail['instance-action'])})`, id);
+      return ending(notice, detail);
     case 'aws.autoscaling EC2 Instance Terminate Successful':
-      return !endsForGood(detail)
-        ? harmless(`${notice} (${word(detail['Description'])}, to ${word(detail['Destination'])})`, id)
-        : { kind: 'instance-ended', notice, instanceId: instanceId(detail, 'EC2InstanceId') };
-    case 'aws.autoscaling EC2 Instance-terminate Lifecycle Action':
-      return lifecycle(detail, message['region']) ?? harmless(notice, id);
+      return ended(notice, detail, {
+        ...{ id: 'EC2InstanceId', form: FORMS.activity },
+        tell: ['Description', 'Destination'],
+      });
+    case 'aws.autoscaling EC2 Instance-terminate Lifecycle Action': {
+      const event = ended(notice, detail, {
+        ...{ id: 'EC2InstanceId', form: FORMS.lifecycle },
+        tell: ['LifecycleTransition', 'Destination'],
+      });
+      const own = word(message['region']);
+      return withLifecycle(event, detail, {
+        region: isRegion(own) ? own : region,
+        account: message['account'],
+      });
+    }
   }
-  const ours = ['aws.ec2', 'aws.autoscaling', 'aws.health'].includes(word(message['source']));
-  return ours ? harmless(notice, id) : undefined;
+  return isHarmless(source, notice) ? harmless(notice, id) : undefined;
+}
+
+interface Reading {
+  /** Field of the instance id. */
+  id: string;
+  form: Parameters<typeof judge>[1];
+  /** Fields to name if the instance lives. */
+  tell?: string[];
+}
+
+/** @returns undefined for a notice that is in doubt and names no instance */
+function ended(notice: string, fields: Fields, { id, form, tell = [] }: Reading): Event | undefined {
+  const verdict = judge(fields, form);
+  if (verdict.lives) {
+    const told = tell.flatMap(name => (typeof fields[name] === 'string' ? [fields[name]] : []));
+    return harmless(told.length > 0 ? `${notice} (${told.join(', ')})` : notice, fields[id]);
+  }
+  const { doubt } = verdict;
+  if (doubt && !isInstanceId(fields[id])) return undefined;
+  return { kind: 'instance-ended', notice, instanceId: instanceId(fields, id), ...(doubt && { doubt }) };
+}
+
+function ending(notice: string, detail: Fields): Event | undefined {
+  const event = ended(notice, detail, {
+    ...{ id: 'instance-id', form: FORMS.interruption },
+    tell: ['instance-action'],
+  });
+  return event?.kind === 'instance-ended' ? { ...event, kind: 'instance-ending' } : event;
+}
+
+/** @param from the region, and the account as the message names it */
+function withLifecycle(
+  event: Event | undefined,
+  message: Fields,
+  from: Arrival & { account: unknown },
+): Event | undefined {
+  if (event?.kind !== 'instance-ended') return event;
+  const token = message['LifecycleActionToken'];
+  const { region, account } = from;
+  const lifecycle: LifecycleAction = {
+    group: text(message, 'AutoScalingGroupName'),
+    hook: text(message, 'LifecycleHookName'),
+    ...(typeof token === 'string' && token !== '' && { token }),
+    ...(region !== undefined && { region }),
+    ...(typeof account === 'string' && /^\d{12}$/.test(account) && { account }),
+  };
+  return { ...event, lifecycle };
 }
 
 /** JSON can hold an object that no string can be made of: `{"toString": 1}`. */
@@ -167,8 +193,4 @@ function invalid(field: string, value: unknown, wanted: string): AppError {
   return new AppError('invalid', `${field} is ${given}${value === undefined ? ':' : ''} ${wanted}`, {
     field,
   });
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

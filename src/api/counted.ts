@@ -5,13 +5,14 @@ import { decide } from '../policy.ts';
 import type { Receive } from './receive.ts';
 import type { VerifySns } from './verify-sns.ts';
 
-type Instruments = Pick<Metrics, 'events' | 'lag'>;
+type Instruments = Pick<Metrics, 'events' | 'doubtful' | 'lag'>;
 
-/** The same hallway; all that goes through it is counted. */
-export function countedReceive(receive: Receive, { events, lag }: Instruments): Receive {
+/** The same `receive`, which counts every event. */
+export function countedReceive(receive: Receive, { events, doubtful, lag }: Instruments): Receive {
   return async delivery => {
     const { source, event, publishedAt } = delivery;
-    const kind = event ? decide(event) : 'ignore';
+    const kind = event ? decide(event) : 'unknown';
+    if (event && 'doubt' in event) doubtful.inc({ source });
     try {
       const receipt = await receive(delivery);
       events.inc({ source, kind, outcome: receipt.outcome });
@@ -25,7 +26,11 @@ export function countedReceive(receive: Receive, { events, lag }: Instruments): 
 }
 
 /** The same gate; what does not pass it is counted, and what passes is counted by the hallway. */
-export function countedVerify(verify: VerifySns, source: News['source'], { events }: Instruments): VerifySns {
+export function countedVerify(
+  verify: VerifySns,
+  source: News['source'],
+  { events }: Pick<Instruments, 'events'>,
+): VerifySns {
   return async body => {
     try {
       return await verify(body);

@@ -29,6 +29,7 @@ export function receiver(
       messageId: delivery.messageId,
       event: event?.kind ?? 'unknown',
       notice: event && 'notice' in event ? event.notice : undefined,
+      doubt: event && 'doubt' in event ? event.doubt : undefined,
       node: event && 'node' in event ? event.node : undefined,
       instanceId: event?.instanceId,
       requestedBy: delivery.requestedBy,
@@ -40,6 +41,7 @@ export function receiver(
       log.info(about, 'event ignored');
       return { outcome: 'ignored' };
     }
+    if (about.doubt) log.warn(about, 'AWS sent a value that this release does not know; AWS is asked first');
     const verdict = delivery.quarantine ? {} : await verifyHost(event, delivery);
     const news = { ...delivery, ...verdict, event };
     const { jobId, outcome, tokens } = await store.accept(news, kind);

@@ -52,7 +52,7 @@ async function take(body: string, { verify, receive, confirm, raise, placeOf }: 
   const publishedAt = new Date(message.Timestamp);
   const fields = decode(message.Message);
   return receive({
-    event: parseEvent(fields, message.TopicArn.split(':')[3]),
+    event: parseEvent(fields, { region: message.TopicArn.split(':')[3] }),
     source: 'sns',
     messageId: message.MessageId,
     place: placeOf.ofTopic(message.TopicArn),

@@ -4,6 +4,7 @@ import type { News } from '../event.ts';
 import { isFields } from '../json.ts';
 import { parseEvent } from '../parse-event.ts';
 import type { PlaceOf } from '../places.ts';
+import { regionOfQueue } from '../queue-url.ts';
 import { saidAt } from '../said-at.ts';
 import { decode } from './decode.ts';
 import type { VerifySns } from './verify-sns.ts';
@@ -20,7 +21,7 @@ export async function readMessage(message: QueueMessage, verify: VerifySns, plac
   const fields = decode(message.body);
   if (!isEnvelope(fields)) {
     return {
-      event: understand(fields, undefined),
+      event: understand(fields, regionOfQueue(message.queueUrl)),
       source: 'sqs',
       messageId: eventBridgeId(fields) ?? message.id,
       place: placeOf.ofQueue(message.queueUrl),
@@ -51,7 +52,7 @@ export async function readMessage(message: QueueMessage, verify: VerifySns, plac
 }
 
 function understand(fields: unknown, region: string | undefined): News['event'] {
-  const event = parseEvent(fields, region);
+  const event = parseEvent(fields, { region });
   if (event) return event;
   throw new AppError('invalid', 'the message is none that this service understands');
 }
