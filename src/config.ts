@@ -90,7 +90,7 @@ export const schema = z.object({
     .prefault('redis://127.0.0.1:6379')
     .meta({ secret: true })
     .describe(
-      '`redis://[user:password@]host:port/db`, `redis+sentinel://[user:password@]host:port,…/MASTER/db` or `redis+cluster://[user:password@]host:port,…`; with `rediss` TLS, whose authority NODE_EXTRA_CA_CERTS may name; `?sentinel-password=…` is the Sentinels’ own',
+      '`redis://[user:password@]host:port/db`, `redis+sentinel://[user:password@]host:port,…/MASTER/db` or `redis+cluster://[user:password@]host:port,…`, percent-encoded; with `rediss` TLS, whose authority NODE_EXTRA_CA_CERTS may name; `valkey` and `valkeys` mean the same; `?sentinel-password=…` is the Sentinels’ own',
     ),
   REDIS_PREFIX: z
     .string()

@@ -28,7 +28,10 @@ export type RedisTarget = RedisAccess &
   );
 
 const FORM =
-  /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^/?#]*)@)?([^@/?#]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/;
+  /^(redis|valkey)(s?)(?:\+(sentinel|cluster))?:\/\/(?:([^/?#]*)@)?([^@/?#]+)(?:\/([^@?#]*))?(?:\?([^#]*))?$/i;
+const BEFORE_AT = /^(?:redis|valkey)s?(?:\+\w+)?:\/\/(.*)@/is;
+/** RFC 3986 lets none of these stand as it is in a user, a password or a parameter. */
+const RESERVED = ['/', '?', '#'];
 const ADDRESS = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]+))(?::(\d{1,5}))?$/;
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
@@ -41,21 +44,29 @@ const SENTINEL_PORT = 26_379;
  *     redis+sentinel://[[user]:password@]host[:port],…/MASTER[/db][?sentinel-password=…]
  *     redis+cluster://[[user]:password@]host[:port],…
  *
- * `rediss` in place of `redis` is TLS, to the Sentinels too.
+ * `rediss` in place of `redis` is TLS, to the Sentinels too. `valkey` and `valkeys` mean the same as `redis` and `rediss`.
  * @throws AppError `invalid`; its message tells nothing of the password
  */
 export function parseRedisUrl(text: string): RedisTarget {
-  const [, scheme, kind, userinfo, hosts = '', path = '', query] = FORM.exec(text) ?? [];
+  try {
+    return read(text);
+  } catch (error) {
+    throw unencoded(text) ?? error;
+  }
+}
+
+function read(text: string): RedisTarget {
+  const [, scheme, tls, mode, userinfo, hosts = '', path = '', query] = FORM.exec(text) ?? [];
   if (!scheme) {
     throw invalid(
-      'must be redis://HOST:PORT/DB, redis+sentinel://HOST:PORT,…/MASTER/DB or redis+cluster://HOST:PORT,…, or the same with rediss',
+      'must be redis://HOST:PORT/DB, redis+sentinel://HOST:PORT,…/MASTER/DB or redis+cluster://HOST:PORT,…, or the same with rediss, valkey or valkeys',
     );
   }
-  const access: RedisAccess = { tls: scheme === 'rediss', ...credentials(userinfo) };
-  const parameters = new URLSearchParams(query);
-  const sentinelPassword = kind === 'sentinel' ? parameters.get('sentinel-password') : null;
-  if (sentinelPassword !== null) parameters.delete('sentinel-password');
-  if (parameters.size > 0) throw invalid('has parameters after ? that are not known');
+  const kind = mode?.toLowerCase();
+  const access: RedisAccess = { tls: Boolean(tls), ...credentials(userinfo) };
+  const sentinelPassword =
+    kind === 'sentinel' ? /^sentinel-password=([^&]*)$/.exec(query ?? '')?.[1] : undefined;
+  if (query && sentinelPassword === undefined) throw invalid('has parameters after ? that are not known');
 
   if (kind === 'cluster') {
     if (path) throw invalid('a cluster has no databases: leave out the path');
@@ -70,13 +81,22 @@ export function parseRedisUrl(text: string): RedisTarget {
       sentinels: addresses(hosts, SENTINEL_PORT),
       master: decode(master),
       db: database(db),
-      ...(sentinelPassword !== null && { sentinelPassword }),
+      ...(sentinelPassword !== undefined && { sentinelPassword: decode(sentinelPassword) }),
     };
   }
   const [address, ...others] = addresses(hosts, REDIS_PORT);
   if (!address || others.length > 0)
     throw invalid('several hosts need redis+sentinel:// or redis+cluster://');
   return { kind: 'single', ...access, address, db: database(path) };
+}
+
+/** @returns the fault if a character stands where it must be percent-encoded, most likely in the password */
+function unencoded(text: string): AppError | undefined {
+  const before = BEFORE_AT.exec(text)?.[1] ?? '';
+  const found = RESERVED.filter(each => before.includes(each) || (each === '#' && text.includes(each)));
+  if (found.length === 0) return undefined;
+  const codes = found.map(each => `${each} as ${encodeURIComponent(each)}`).join(', ');
+  return invalid(`has characters that must be percent-encoded in user and password: write ${codes}`);
 }
 
 function credentials(userinfo: string | undefined): Pick<RedisAccess, 'username' | 'password'> {

@@ -35,10 +35,13 @@ const target: fc.Arbitrary<RedisTarget> = fc
 const written = (each: RedisAddress) =>
   `${each.host.includes(':') ? `[${each.host}]` : each.host}:${each.port}`;
 
-function write(it: RedisTarget): string {
+/** In any case: RFC 3986, section 3.1. */
+const scheme = fc.constantFrom('redis', 'Redis', 'REDIS', 'valkey', 'VALKEY');
+
+function write(it: RedisTarget, name = 'redis'): string {
   const e = encodeURIComponent;
   const user = it.password === undefined ? '' : `${e(it.username ?? '')}:${e(it.password)}@`;
-  const scheme = `redis${it.tls ? 's' : ''}`;
+  const scheme = `${name}${it.tls ? 's' : ''}`;
   switch (it.kind) {
     case 'single':
       return `${scheme}://${user}${written(it.address)}/${it.db}`;
@@ -61,7 +64,32 @@ const fault = (text: string) => {
 };
 
 test('whatever is written as a Redis URL is read as it was meant', () => {
-  fc.assert(fc.property(target, it => void expect(parseRedisUrl(write(it))).toEqual(it)));
+  fc.assert(
+    fc.property(target, scheme, (it, name) => void expect(parseRedisUrl(write(it, name))).toEqual(it)),
+  );
+});
+
+test('a password that is not percent-encoded is read as it was meant, or each character to encode is named with its code', () => {
+  const plain = fc.stringMatching(/^[a-z0-9]{8}$/);
+  const special = fc.string({ unit: fc.constantFrom(...'/?#@:%!$&+=,; [](){}"ü'), maxLength: 6 });
+  const password = fc.tuple(plain, special, plain).map(parts => parts.join(''));
+  const where = fc.constantFrom('host', 'host:7/3', '[::1]:7', 'a:7,b:8/main', 'a:7,b:8');
+  const mode = fc.constantFrom('redis', 'redis+sentinel', 'valkeys+cluster');
+  fc.assert(
+    fc.property(mode, password, where, (scheme, secret, rest) => {
+      const reference = fault(`${scheme}://:${encodeURIComponent(secret)}@${rest}`);
+      const read = fault(`${scheme}://:${secret}@${rest}`);
+      const reserved = [...'/?#'].filter(character => secret.includes(character));
+      for (const character of reserved)
+        expect(read).toContain(`${character} as ${encodeURIComponent(character)}`);
+      if (reserved.length === 0 && !secret.includes('%')) expect(read).toEqual(reference);
+      if (reserved.length === 0 && typeof read === 'string' && typeof reference !== 'string')
+        expect(read).toContain('%25');
+      if (typeof read === 'string')
+        for (const part of [secret.slice(0, 8), secret.slice(-8)]) expect(read).not.toContain(part);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test('any text is read or refused, and a refusal does not tell the password', () => {
@@ -111,6 +139,16 @@ describe('a Redis URL', () => {
     });
   });
 
+  test('takes what may stand in a password as it is, and a + in the Sentinels’ own as a +', () => {
+    expect(parseRedisUrl('redis://user:p@ss:w+rd@h')).toMatchObject({
+      username: 'user',
+      password: 'p@ss:w+rd',
+    });
+    expect(parseRedisUrl('redis+sentinel://h/main?sentinel-password=a+b%26@')).toMatchObject({
+      sentinelPassword: 'a+b&@',
+    });
+  });
+
   test.each([
     ['', /must be redis:/],
     ['http://h', /must be redis:/],
@@ -129,6 +167,14 @@ describe('a Redis URL', () => {
     ['redis+sentinel://h,/main', /host/],
     ['redis+cluster://h/1', /no databases/],
     ['redis+cluster://h?sentinel-password=p', /after \?/],
+    ['rediss://:made#up@h:6379', /write # as %23$/],
+    ['redis://:made/up@h:6379/0', /write \/ as %2F$/],
+    ['redis://:made?up@h:6379/0', /write \? as %3F$/],
+    ['redis://user:12/34@h:6379/0', /write \/ as %2F$/],
+    ['redis://user:12?34@h', /write \? as %3F$/],
+    ['redis+sentinel://user:12/34@a,b/main', /write \/ as %2F$/],
+    ['redis+sentinel://a/main?sentinel-password=made#up', /write # as %23$/],
+    ['redis://:a/b?c#d@h', /write \/ as %2F, \? as %3F, # as %23$/],
   ])('%s is refused', (text, why) => {
     expect(fault(text)).toMatch(why);
   });
