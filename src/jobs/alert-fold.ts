@@ -18,7 +18,10 @@ export function alertFold(redis: Redis, prefix: string): (key: string) => Promis
     const name = `${prefix}:alert:${key}`;
     try {
       if ((await redis.set(name, '1', 'PX', WINDOW_MS, 'NX')) === 'OK') {
-        return Number((await redis.getdel(`${name}:folded`)) ?? 0) + inMemory.taken(key);
+        const count = `${name}:folded`;
+        // GETDEL came with Redis 6.2.
+        const [folded] = (await redis.multi().get(count).del(count).exec()) ?? [];
+        return Number(folded?.[1] ?? 0) + inMemory.taken(key);
       }
       await redis.multi().incr(`${name}:folded`).pexpire(`${name}:folded`, COUNT_MS).exec();
       return undefined;
