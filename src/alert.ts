@@ -60,7 +60,7 @@ export const ALERTS = {
   },
   'redis-away': {
     severity: 'error',
-    whatToDo: 'start Redis again; until then events are answered 503, and SNS and SQS keep them',
+    whatToDo: 'until Redis can be used again, events are answered 503, and SNS and SQS keep them',
   },
   'trigger-failed': {
     severity: 'error',
@@ -83,8 +83,14 @@ export type AlertName = keyof typeof ALERTS;
 /** Whom an alert is about. */
 export type Subject = Partial<Record<'node' | 'instanceId' | 'job', string | null | undefined>>;
 
-export function alert(name: AlertName, whatHappened: string, { node, instanceId, job }: Subject = {}): Alert {
-  const { severity, whatToDo } = ALERTS[name];
+/** @param toDo what to do in this case, if it is not the same in all @default as ALERTS has it */
+export function alert(
+  name: AlertName,
+  whatHappened: string,
+  { node, instanceId, job }: Subject = {},
+  toDo?: string,
+): Alert {
+  const { severity, whatToDo } = { ...ALERTS[name], ...(toDo !== undefined && { whatToDo: toDo }) };
   return {
     name,
     severity,

@@ -1,18 +1,18 @@
 import type { Logger } from 'pino';
-import { alert } from './alert.ts';
+import { ALERTS, type Alert, alert } from './alert.ts';
 import type { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
 import { dryClients } from './dry-run.ts';
-import { AppError } from './errors.ts';
+import { describe } from './errors.ts';
 import { Alerts } from './jobs/alerts.ts';
 import { announcer, type Dispatcher, handOver } from './jobs/dispatch.ts';
 import { connectRedis, type RedisConnections } from './jobs/redis.ts';
-import { whyAway } from './jobs/redis-away.ts';
 import { loadScripts, type RunScript } from './jobs/scripts.ts';
 import { JobStore } from './jobs/store.ts';
 import { Trigger } from './jobs/trigger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Clients, openClients } from './open-clients.ts';
+import { RedisFault } from './redis-fault.ts';
 import { NO_TRACING, type Tracing } from './tracing.ts';
 
 /** What every role is built from. */
@@ -42,9 +42,9 @@ export async function openBase(settings: Settings, log: Logger, closing: Closing
   const channels = clients.alertChannels;
   const alerts = new Alerts({ redis: redis.commands, prefix, channels, log });
   closing.add('alerts', alerts, opened => opened.close());
-  redis.commands.on('error', error => alerts.raise(alert('redis-away', whyAway(error).message)));
-  await refuseForgetfulRedis(redis);
-  const run = loadScripts(redis.commands, prefix);
+  redis.check.onFault(fault => alerts.raise(redisAlert(fault)));
+  await refuseUnfitRedis(redis);
+  const run = watched(loadScripts(redis.commands, prefix), redis);
   const dispatcher = settings.ROLES.has('worker')
     ? handOver(redis.commands, run, prefix, log)
     : announcer(redis.commands, prefix);
@@ -79,11 +79,25 @@ async function openTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }: Settings):
   return openOtlpTracing(endpoint.href);
 }
 
-/** A Redis that is away at start is waited for while the service runs; one that would lose jobs is refused. */
-async function refuseForgetfulRedis({ check }: RedisConnections): Promise<void> {
+function redisAlert({ what, toDo, cause }: RedisFault): Alert {
+  const why = cause === undefined ? '' : `: ${describe(cause)}`;
+  return alert('redis-away', what + why, {}, `${toDo}; ${ALERTS['redis-away'].whatToDo}`);
+}
+
+/** Has the check look again if Redis refuses a script. */
+function watched(run: RunScript, { check }: RedisConnections): RunScript {
+  return (name, ...args) =>
+    run(name, ...args).catch(error => {
+      check.suspect(error);
+      throw error;
+    });
+}
+
+/** The service waits for a Redis that is away, full or read-only; it does not start if only a person can help. */
+async function refuseUnfitRedis({ check }: RedisConnections): Promise<void> {
   try {
     await check.now();
   } catch (error) {
-    if (error instanceof AppError) throw error;
+    if (error instanceof RedisFault && error.lasting) throw error;
   }
 }

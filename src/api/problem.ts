@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { AppError, describe, HTTP_STATUS } from '../errors.ts';
+import { redisFault } from '../redis-fault.ts';
 
 const TITLES: Record<number, string> = {
   400: 'Bad Request',
@@ -51,15 +52,13 @@ function retryAfterSeconds(error: unknown, status: number): number | undefined {
 }
 
 function explain(error: unknown): { status: number; detail: string; field?: string | undefined } {
+  if (isRefusal(error)) return explainRefusal(error);
+  const fault = redisFault(error);
+  // Whoever sends events is told what is wrong, and no names of ours.
+  if (fault)
+    return { status: HTTP_STATUS[fault.code], detail: `${fault.what}, so nothing was taken; try again` };
   if (error instanceof AppError) {
     return { status: HTTP_STATUS[error.code], detail: error.message, field: error.field };
-  }
-  if (isRefusal(error)) return explainRefusal(error);
-  if (isRedisAway(error)) {
-    return {
-      status: HTTP_STATUS.unavailable,
-      detail: 'Redis cannot be reached, so nothing was taken; try again',
-    };
   }
   return { status: 500, detail: 'an internal error; the log has it under this requestId' };
 }
@@ -94,11 +93,4 @@ function explainRefusal({ status, type, message, errors }: Refusal): ReturnType<
   const [, where, at] = /^\/?(body|query|params|headers)\/?(.*)$/.exec(first?.path ?? '') ?? [];
   const detail = errors?.map(each => `${each.path.replace(/^\//, '')} ${each.message}`).join('; ') || message;
   return { status, detail, field: at?.replaceAll('/', '.') || where };
-}
-
-function isRedisAway(error: unknown): boolean {
-  const text = describe(error);
-  return /Command timed out|MaxRetriesPerRequest|max retries per request|Connection is closed|ECONNREFUSED|ECONNRESET|LOADING|READONLY|MISCONF|OOM command|NOREPLICAS|CLUSTERDOWN|Cluster redirections|Cluster isn't ready|startup nodes|sentinels are unreachable|writeable|WRONGPASS|NOAUTH|NOPERM/i.test(
-    text,
-  );
 }

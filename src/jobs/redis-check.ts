@@ -1,95 +1,106 @@
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
-import type { Logger } from 'pino';
-import { AppError } from '../errors.ts';
-import { whyAway } from './redis-away.ts';
+import { describe } from '../errors.ts';
+import { RedisFault, redisFault } from '../redis-fault.ts';
+import { replicated } from './redis-replicas.ts';
+import { type RedisTrialOptions, redisTrial } from './redis-trial.ts';
 
-/** Whether Redis keeps what it is given. Events are acknowledged once Redis has them. */
+/** Whether Redis can be used, and keeps what it is given. Events are acknowledged once Redis has them. */
 export interface RedisCheck {
-  /**
-   * Asks Redis, by a write too.
-   * @throws AppError `rejected` for a setting that would lose jobs; why there is no connection, at once where that is
-   * known; the connection's own error where nothing is written
-   */
+  /** Tries Redis now, with a write. @throws RedisFault */
   now: () => Promise<void>;
-  /**
-   * What the last answer on this connection was; asks where there is none or it was bad. Cheap while all is well.
-   * @throws AppError `unavailable`; the connection's own error
-   */
+  /** What the last try found; it tries if there was none on this connection. Cheap. @throws RedisFault */
   last: () => Promise<void>;
-  /**
-   * Right after a write: resolves once a replica has it too, where there is one. Replication is asynchronous, and WAIT
-   * makes it no consensus: with a single failure Sentinel and Cluster promote the replica that has most, which has
-   * this; of two servers that fail at once nothing can be said. Writes that are not waited for (a step that is done,
-   * say) may be lost in a failover, and are done again.
-   * Source: https://redis.io/docs/latest/commands/wait/
-   * @param key what was written
-   * @throws AppError `unavailable` where the write did not survive a failover, or no replica took it in time
-   */
+  /** Tells of the error of any command: if Redis refused the command, the check tries again and logs why. */
+  suspect: (error: unknown) => void;
+  /** As `replicated` of redis-replicas.ts, if there can be replicas. */
   replicated: (key: string) => Promise<void>;
+  /** Called once for each fault that begins. */
+  onFault: (listener: (fault: RedisFault) => void) => void;
+  close: () => void;
 }
 
-export interface RedisCheckOptions {
-  /** Of our keys: where Redis is a Cluster, the node that has them is asked. */
-  prefix: string;
-  /** Whether a failover may leave behind what no replica has. */
-  replicas: boolean;
-  log: Logger;
-}
-
-const REPLICATION_TIMEOUT_MS = 1_000;
 /** A Cluster answers nothing before it knows its nodes. */
 const CLUSTER_TIMEOUT_MS = 2_000;
-/** A bad answer is believed for this long. */
-const BAD_MS = 1_000;
+/** Redis is tried again after this time while it cannot be used. */
+const RETRY_MS = 1_000;
 
-export function redisCheck(redis: Redis, { prefix, replicas, log }: RedisCheckOptions): RedisCheck {
-  const probe = `${prefix}:probe`;
+/** Keeps track of one connection, and logs one line when Redis cannot be used and one when it can be again. */
+export function redisCheck(redis: Redis, options: RedisTrialOptions): RedisCheck {
+  const { replicas, log } = options;
+  const trial = redisTrial(redis, options);
+  const listeners: ((fault: RedisFault) => void)[] = [];
+  let trying: Promise<void> | undefined;
   let answer: Promise<void> | undefined;
-  let badUntil = 0;
-  let warned = false;
-  let told = false;
-  let away: Error | undefined;
-  const unconnected = () => (redis.status === 'ready' ? undefined : away);
+  let retry: NodeJS.Timeout | undefined;
+  /** Why there is no connection. */
+  let lost: RedisFault | undefined;
+  let fault: RedisFault | undefined;
+  let closed = false;
 
-  async function settings(): Promise<void> {
-    const [, info] = await together(redis.pipeline().exists(probe).info());
-    const value = (name: string) => new RegExp(`^${name}:(\\S+)`, 'm').exec(String(info))?.[1];
-    if (value('aof_enabled') === '0' && !warned) log.warn(NO_FILE);
-    warned = value('aof_enabled') === '0';
-    const policy = value('maxmemory_policy') ?? 'noeviction';
-    if (policy !== 'noeviction') throw new AppError('rejected', evicts(policy));
-  }
   function ask(): Promise<void> {
-    badUntil = 0;
-    answer = settings().then(
-      () => {
-        if (told) log.info('Redis keeps what it is given: events are taken again');
-        told = false;
-      },
-      error => {
-        badUntil = Date.now() + BAD_MS;
-        if (error instanceof AppError && !told) {
-          log.error({ err: error.message }, 'events are refused until this is mended');
-          told = true;
-        }
-        throw error;
-      },
-    );
-    return answer;
+    trying ??= trial
+      .run()
+      .then(tellPassed, error => {
+        const met = unconnected() ?? faultOf(error);
+        // A Cluster that is not connected yet tells soon why.
+        if (lost || redis.status === 'ready') tellFault(met);
+        if (redis.status === 'ready') tryLater();
+        throw met;
+      })
+      .finally(() => {
+        trying = undefined;
+      });
+    answer = trying;
+    return trying;
+  }
+  const askAside = () => void ask().catch(() => {});
+
+  function tryLater(): void {
+    if (closed) return;
+    retry ??= setTimeout(() => {
+      retry = undefined;
+      askAside();
+    }, RETRY_MS);
+    retry.unref();
   }
 
-  // Another server may be behind the same address, or the same one with other settings.
-  for (const event of ['ready', '+node']) redis.on(event, () => void ask().catch(() => {}));
+  function unconnected(): RedisFault | undefined {
+    return redis.status === 'ready' ? undefined : lost;
+  }
+
+  function tellFault(met: RedisFault): void {
+    const known = fault && (fault.state === met.state || (fault.unreachable && met.unreachable));
+    if (known || closed) return;
+    fault = met;
+    const { what, toDo, cause } = met;
+    log.error({ err: describe(cause ?? what), toDo }, `${what}: events are answered 503 and jobs wait`);
+    for (const listener of listeners) listener(met);
+  }
+
+  function tellPassed(): void {
+    if (fault && !closed) log.info('Redis can be used again: events are accepted and jobs go on');
+    fault = undefined;
+  }
+
+  redis.on('error', (error: Error) => {
+    lost = faultOf(error);
+    tellFault(lost);
+  });
   redis.on('close', () => {
     answer = undefined;
-  });
-  redis.on('error', (error: Error) => {
-    away = whyAway(error);
+    trial.rightsAreDue();
   });
   redis.on('ready', () => {
-    away = undefined;
+    lost = undefined;
   });
+  // Another server may be behind the same address, or the same one with other settings.
+  for (const event of ['ready', '+node']) {
+    redis.on(event, () => {
+      // A read-only server is left at each write: without the pause it would be tried without end.
+      if (!retry) askAside();
+    });
+  }
 
   return {
     async now() {
@@ -97,49 +108,30 @@ export function redisCheck(redis: Redis, { prefix, replicas, log }: RedisCheckOp
       if (known) throw known;
       if (redis.isCluster && redis.status !== 'ready')
         await once(redis, 'ready', { signal: AbortSignal.timeout(CLUSTER_TIMEOUT_MS) }).catch(() => {});
-      try {
-        await ask();
-        await redis.set(probe, '1', 'PX', 1_000);
-      } catch (error) {
-        throw error instanceof AppError ? error : (unconnected() ?? error);
-      }
+      await ask();
     },
     async last() {
-      const stale = answer === undefined || (badUntil !== 0 && Date.now() > badUntil);
-      try {
-        await (stale ? ask() : answer);
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        throw new AppError('unavailable', error.message, { cause: error });
-      }
+      await (answer ?? ask());
+    },
+    suspect(error) {
+      const met = redisFault(error);
+      if (!met || met.unreachable || retry || closed) return;
+      if (met.kind === 'permission') trial.rightsAreDue();
+      askAside();
     },
     async replicated(key) {
-      if (!replicas) return;
-      const [, role] = await together(redis.pipeline().exists(key).role());
-      const attached = Array.isArray(role) && Array.isArray(role[2]) ? role[2].length : 0;
-      // Alone after a failover it goes on alone, unless its own min-replicas-to-write forbids that.
-      if (attached === 0) return;
-      const [exists, acknowledged] = await together(
-        redis.pipeline().exists(key).wait(1, REPLICATION_TIMEOUT_MS),
-      );
-      if (exists !== 1 || acknowledged === 0)
-        throw new AppError('unavailable', 'no replica of Redis has it yet; send it again');
+      if (replicas) await replicated(redis, key);
+    },
+    onFault(listener) {
+      listeners.push(listener);
+    },
+    close() {
+      closed = true;
+      clearTimeout(retry);
     },
   };
 }
 
-const NO_FILE =
-  'Redis has no append-only file: what it took since its last snapshot is lost when it crashes; run: redis-cli config set appendonly yes';
-
-/** It would throw jobs away under memory pressure. */
-function evicts(policy: string): string {
-  return `Redis has maxmemory-policy ${policy} and would drop jobs when memory is short; run: redis-cli config set maxmemory-policy noeviction`;
-}
-
-async function together(pipeline: ReturnType<Redis['pipeline']>): Promise<unknown[]> {
-  const replies = (await pipeline.exec()) ?? [];
-  return replies.map(([error, reply]) => {
-    if (error) throw error;
-    return reply;
-  });
+function faultOf(error: unknown): RedisFault {
+  return redisFault(error) ?? new RedisFault('other', { cause: error });
 }

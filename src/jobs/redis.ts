@@ -1,7 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
+import { describe } from '../errors.ts';
 import type { RedisTarget } from '../redis-url.ts';
-import { whyAway } from './redis-away.ts';
 import { type RedisCheck, redisCheck } from './redis-check.ts';
 
 /** Below the five seconds within which a sender must hear that Redis does not answer. */
@@ -34,12 +34,19 @@ export function connectRedis(target: RedisTarget, prefix: string, log: Logger): 
     maxRetriesPerRequest: null,
     socketTimeout: BLOCKED_TIMEOUT_MS,
   });
-  for (const connection of [commands, blocking]) logState(connection, log);
+  const check = redisCheck(commands, {
+    prefix,
+    user: target.username ?? 'default',
+    replicas: target.kind !== 'single',
+    log,
+  });
+  tellOfWorkers(blocking, commands, log);
   return {
     commands,
     blocking,
-    check: redisCheck(commands, { prefix, replicas: target.kind !== 'single', log }),
+    check,
     async close() {
+      check.close();
       for (const connection of [commands, blocking]) connection.disconnect();
     },
   };
@@ -106,19 +113,25 @@ class PromptCluster extends Cluster {
   }
 }
 
-/** One line when Redis goes, one when it is back, however often the connection is tried in between. */
-function logState(connection: Redis, log: Logger): void {
-  let away = false;
-  connection.on('error', (error: Error) => {
-    if (!away)
-      log.error(
-        { err: whyAway(error).message },
-        'Redis cannot be reached: events are refused until it is back',
-      );
-    away = true;
+/** Logs if only the workers' connection is lost; the check tells if Redis itself cannot be used. */
+function tellOfWorkers(blocking: Redis, commands: Redis, log: Logger): void {
+  let timer: NodeJS.Timeout | undefined;
+  let told = false;
+  let why = '';
+  blocking.on('error', (error: Error) => {
+    why = describe(error);
   });
-  connection.on('ready', () => {
-    if (away) log.info('Redis is back');
-    away = false;
+  blocking.on('close', () => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      if (told || blocking.status === 'ready' || commands.status !== 'ready') return;
+      told = true;
+      log.error({ err: why }, 'the workers have no connection to Redis: jobs wait until they have one');
+    }, COMMAND_TIMEOUT_MS);
+    timer.unref();
+  });
+  blocking.on('ready', () => {
+    if (told) log.info('the workers have a connection to Redis again: jobs go on');
+    told = false;
   });
 }

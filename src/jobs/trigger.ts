@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { backoff } from '../backoff.ts';
 import { describe } from '../errors.ts';
+import { redisFault } from '../redis-fault.ts';
 import { runCommand } from './command.ts';
 import { lockFile } from './host-lock.ts';
 import type { RunScript } from './scripts.ts';
@@ -100,7 +101,11 @@ export class Trigger {
   check(): void {
     if (this.#lockDirectory === undefined || this.#current || this.#stopping.signal.aborted) return;
     this.#current = this.#runIfDue(this.#lockDirectory)
-      .catch(error => this.#log.warn({ err: describe(error) }, 'chef-client trigger: will look again'))
+      .catch(error => {
+        // RedisCheck logs what is wrong with Redis.
+        const level = redisFault(error) ? 'debug' : 'warn';
+        this.#log[level]({ err: describe(error) }, 'chef-client trigger: will look again');
+      })
       .finally(() => {
         this.#current = undefined;
       });
