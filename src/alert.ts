@@ -66,6 +66,11 @@ export const ALERTS = {
     severity: 'error',
     whatToDo: 'read its output in GET /trigger; it is run again until it exits 0',
   },
+  'trigger-blocked': {
+    severity: 'error',
+    whatToDo:
+      'on that host find the process that holds the lock (lslocks lists all) and end it if it hangs; the next run then begins by itself',
+  },
   unsubscribed: {
     severity: 'error',
     whatToDo:

@@ -54,6 +54,7 @@ export async function openBase(settings: Settings, log: Logger, closing: Closing
     settleMs: settings.TRIGGER_SETTLE_SECONDS * 1000,
     timeoutMs: settings.TRIGGER_TIMEOUT_SECONDS * 1000,
     onFailure: (said: string) => alerts.raise(alert('trigger-failed', said)),
+    onBlocked: (said: string) => alerts.raise(alert('trigger-blocked', said)),
     onRun: (result: string, seconds: number) => metrics.triggerRuns.observe({ result }, seconds),
   };
   return {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, lstatSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SettingsError } from '../config.ts';
@@ -28,16 +28,26 @@ export function lockDirectory(env: NodeJS.ProcessEnv = process.env): string {
   }
 }
 
+export interface HostLock {
+  path: string;
+  /** The same for two processes only if they see the same lock. */
+  identity: string;
+}
+
 /**
- * Makes the lock file of a command, if it is not there; one for each command, since another installation on this host
- * may run another.
+ * The lock of a command, whose file is made if it is not there; one for each command, since another installation on this
+ * host may run another. It is told apart from the locks of other hosts by the id of this boot and the file's inode:
+ * neither is reused while a run holds the lock, and unlike names of hosts they are not copied with an image.
  */
-export function lockFile(command: readonly string[], directory: string): string {
+export function hostLock(command: readonly string[], directory: string): HostLock {
   const name = createHash('sha256').update(JSON.stringify(command)).digest('hex').slice(0, 16);
   const path = join(directory, `chef-client-${name}.lock`);
   // Whoever can open it, even to read, can hold the lock; flock(1) would let everybody read it.
-  closeSync(openSync(path, 'a', 0o600));
-  return path;
+  const file = openSync(path, 'a', 0o600);
+  const { dev, ino } = fstatSync(file, { bigint: true });
+  closeSync(file);
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return { path, identity: `${boot}:${dev}:${ino}` };
 }
 
 function isPrivate(path: string, look: typeof statSync): boolean {

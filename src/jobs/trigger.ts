@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { performance } from 'node:perf_hooks';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { backoff } from '../backoff.ts';
@@ -6,6 +8,8 @@ import { describe } from '../errors.ts';
 import { redisFault } from '../redis-fault.ts';
 import { runCommand } from './command.ts';
 import { lockFile } from './host-lock.ts';
+import { type CommandResult, longestRunMs, runCommand } from './command.ts';
+import { type HostLock, hostLock } from './host-lock.ts';
 import type { RunScript } from './scripts.ts';
 
 export interface TriggerOptions {
@@ -17,6 +21,8 @@ export interface TriggerOptions {
   timeoutMs: number;
   /** Called when a run did not exit 0. */
   onFailure?: (whatHappened: string) => void;
+  /** Called when an earlier run holds this host's lock for longer than a run may take. */
+  onBlocked?: (whatHappened: string) => void;
   /** Called after each run; one that found the command busy is none. */
   onRun?: (result: 'done' | 'failed' | 'stopped', seconds: number) => void;
 }
@@ -35,8 +41,18 @@ interface LastRun {
   output: string;
 }
 
+interface Ended extends Pick<CommandResult, 'exitCode'> {
+  /** Until the next run. @default 0 */
+  waitMs?: number;
+  /** @default false */
+  goesOn?: boolean;
+  /** Absent if no run was made. */
+  lastRun?: LastRun;
+}
+
 const TICK_MS = 500;
-const LEASE_MS = 15_000;
+/** If the owner of the lease does not renew its claim for this long, it counts as dead for other processes of its host. */
+const SILENCE_MS = 15_000;
 /** However busy the service is, a run begins this much later than the change that wants it. */
 const LONGEST_WAIT_MS = 600_000;
 /** Between a run that failed and its repetition. */
@@ -52,6 +68,10 @@ const RUN_WAITS = { firstMs: 1_000, longestMs: 300_000 };
  *
  * Where it is never quiet a run begins all the same after a while, and the argument holds: in one step with noting the
  * clock, the stamps of all jobs that are open are moved behind it, so that it covers only jobs that have finished.
+ *
+ * One host at a time runs chef-client: the lease lasts until the longest run has ended, even one whose service was
+ * killed. Before that only a process that sees the same lock file takes it over, since flock(1) tells it whether that run
+ * has ended.
  */
 export class Trigger {
   readonly #redis: Redis;
@@ -119,26 +139,33 @@ export class Trigger {
   }
 
   async #runIfDue(lockDirectory: string): Promise<void> {
-    const { settleMs } = this.#options;
-    const clock = await this.#run('begin-run', this.#owner, LEASE_MS, settleMs, LONGEST_WAIT_MS);
+    const { command, timeoutMs, settleMs } = this.#options;
+    const lock = hostLock(command, lockDirectory);
+    const leaseMs = SILENCE_MS + longestRunMs(timeoutMs);
+    const limits = [leaseMs, SILENCE_MS, settleMs, LONGEST_WAIT_MS];
+    const asked = performance.now();
+    const clock = await this.#run('begin-run', this.#owner, lock.identity, ...limits);
     if (clock === null) return;
-    const renewal = setInterval(() => this.#renew(), LEASE_MS / 3);
+    // A process that was paused here may have lost the lease, or would start a run that outlasts it.
+    if (performance.now() - asked > SILENCE_MS)
+      return void (await this.#end(String(clock), { exitCode: null }));
+    const renewal = setInterval(() => this.#renew(), SILENCE_MS / 3);
     try {
-      await this.#runOnce(String(clock), lockDirectory);
+      await this.#runOnce(String(clock), lock);
     } finally {
       clearInterval(renewal);
     }
   }
 
-  async #runOnce(clock: string, lockDirectory: string): Promise<void> {
+  async #runOnce(clock: string, lock: HostLock): Promise<void> {
     const { command, timeoutMs } = this.#options;
-    const lock = lockFile(command, lockDirectory);
     const startedAt = new Date();
     this.#log.info({ command: command.join(' ') }, 'chef-client run begins');
-    const { exitCode, output, busy } = await runCommand(command, {
-      lock,
+    const { signal } = this.#stopping;
+    const { exitCode, output, busy, goesOn } = await runCommand(command, {
+      lock: lock.path,
       timeoutMs,
-      signal: this.#stopping.signal,
+      signal,
     });
     const finishedAt = new Date();
     const lastRun: LastRun = {
@@ -150,8 +177,20 @@ export class Trigger {
     const failures = Number(await this.#redis.hget(`${this.#options.prefix}:trigger`, 'failures'));
     const waitMs = backoff(busy ? 1 : failures + 1, RUN_WAITS);
     this.#tell(lastRun, busy, waitMs);
-    const told = busy ? '' : JSON.stringify(lastRun);
-    await this.#run('end-run', this.#owner, clock, exitCode ?? '', waitMs, told);
+    const blockedMs = await this.#end(clock, { exitCode, waitMs, goesOn, ...(!busy && { lastRun }) });
+    if (blockedMs > longestRunMs(timeoutMs)) {
+      const minutes = Math.round(blockedMs / 60_000);
+      this.#options.onBlocked?.(
+        `an earlier chef-client run on ${hostname()} has been in the way of the next one for ${minutes} min; its lock is ${lock.path}`,
+      );
+    }
+  }
+
+  /** @returns for how long a run that goes on has been in the way, in milliseconds */
+  async #end(clock: string, { exitCode, waitMs = 0, goesOn = false, lastRun }: Ended): Promise<number> {
+    const told = lastRun ? JSON.stringify(lastRun) : '';
+    const keep = goesOn ? 'goes on' : '';
+    return Number(await this.#run('end-run', this.#owner, clock, exitCode ?? '', waitMs, told, keep));
   }
 
   #tell({ startedAt, finishedAt, exitCode, output }: LastRun, busy: boolean, waitMs: number): void {
@@ -176,11 +215,11 @@ export class Trigger {
   }
 
   async #renew(): Promise<void> {
-    const key = `${this.#options.prefix}:trigger:lease`;
+    const key = `${this.#options.prefix}:trigger:alive`;
     try {
-      if ((await this.#redis.get(key)) === this.#owner) await this.#redis.pexpire(key, LEASE_MS);
+      if ((await this.#redis.get(key)) === this.#owner) await this.#redis.pexpire(key, SILENCE_MS);
     } catch {
-      // Redis is away: the lease runs out, and the end of this run is then not believed.
+      // Redis is away. If another process of this host takes the lease over meanwhile, it finds the lock held.
     }
   }
 }

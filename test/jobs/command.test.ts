@@ -1,14 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runCommand } from '../../src/jobs/command.ts';
-import { lockFile } from '../../src/jobs/host-lock.ts';
+import { hostLock } from '../../src/jobs/host-lock.ts';
 import { freshDirectory, start, until } from '../parts/process.ts';
 
 const never = new AbortController().signal;
 const directory = freshDirectory('locks');
 const run = (command: string[], timeoutMs = 60_000, signal = never) =>
-  runCommand(command, { lock: lockFile(command, directory), timeoutMs, signal });
+  runCommand(command, { lock: hostLock(command, directory).path, timeoutMs, signal });
 /** A shell script that no other test runs, so that it has a lock of its own. */
 const script = (text: string) => ['/bin/sh', '-c', text, freshDirectory('command')];
 const alive = (pid: number) => {
@@ -21,11 +21,33 @@ const alive = (pid: number) => {
   }
 };
 
+/** Has another process run a command, and kills that process while the command runs. */
+async function killStarterOf(command: string[], timeoutMs: number): Promise<void> {
+  const module = new URL('../../src/jobs/command.ts', import.meta.url).href;
+  const starter = await start(process.execPath, {
+    args: [
+      '--input-type=module',
+      '--eval',
+      `import { runCommand } from ${JSON.stringify(module)};
+       runCommand(${JSON.stringify(command)}, {
+         lock: ${JSON.stringify(hostLock(command, directory).path)},
+         timeoutMs: ${timeoutMs},
+         signal: new AbortController().signal,
+       });
+       console.log('started');`,
+    ],
+    ready: /started/,
+  });
+  await until('the lock to be taken', async () => (await run(command)).busy);
+  await starter.stop('SIGKILL');
+}
+
 test('a command gives its exit code and what it wrote', async () => {
   expect(await run(script('echo out; echo err >&2; exit 3'))).toEqual({
     exitCode: 3,
     output: 'out\nerr\n',
     busy: false,
+    goesOn: false,
   });
 });
 
@@ -62,12 +84,36 @@ test('a command that will not end is killed', { concurrent: true }, async () => 
   await until('it to be gone', () => !alive(Number.parseInt(output, 10)));
 });
 
+test('a command whose starter was killed is killed with all it started once its time is over', {
+  concurrent: true,
+}, async () => {
+  const marks = freshDirectory('command');
+  const ignores = script(`trap '' TERM; sleep 600 & echo "$$ $!" > ${marks}/pids; while :; do sleep 1; done`);
+  await killStarterOf(ignores, 300);
+  const written = await until(
+    'it to begin',
+    () => existsSync(`${marks}/pids`) && readFileSync(`${marks}/pids`, 'utf8'),
+  );
+  const pids = written.trim().split(' ').map(Number);
+  expect(pids.map(alive)).toEqual([true, true]);
+  await until('both to be gone', () => !pids.some(alive), 30_000);
+});
+
 describe('when the service stops', () => {
   test('the command is ended', async () => {
     const stopping = new AbortController();
     const ended = run(script('sleep 600'), 60_000, stopping.signal);
     stopping.abort();
     expect((await ended).output).toContain('[ended because the service stops]');
+  });
+
+  test('a command that says 75 then is one whose run goes on elsewhere', async () => {
+    const stopping = new AbortController();
+    const asks = script(`trap 'exit 75' TERM; echo begun; while :; do sleep 0.02; done`);
+    const ended = run(asks, 60_000, stopping.signal);
+    await until('it to run', async () => (await run(asks)).busy);
+    stopping.abort();
+    expect(await ended).toMatchObject({ exitCode: 75, busy: false, goesOn: true });
   });
 
   test('a command is ended that was about to begin', async () => {
@@ -86,7 +132,7 @@ describe('one command runs once at a time on a host', () => {
     const marks = freshDirectory('command');
     const waits = script(`touch ${marks}/up; until [ -e ${marks}/go ]; do sleep 0.02; done`);
     const first = run(waits);
-    await until('the first to run', () => readFileSync(`${marks}/up`, 'utf8') === '');
+    await until('the first to run', () => existsSync(`${marks}/up`));
     expect(await run(waits)).toMatchObject({ busy: true });
     expect(await run(script('true'))).toMatchObject({ exitCode: 0, busy: false });
     await run(script(`touch ${marks}/go`));
@@ -97,29 +143,25 @@ describe('one command runs once at a time on a host', () => {
   test('even when the starter of the first was killed and left it behind', async () => {
     const marks = freshDirectory('command');
     const waits = script(`until [ -e ${marks}/go ]; do sleep 0.02; done`);
-    const module = new URL('../../src/jobs/command.ts', import.meta.url).href;
-    const starter = await start(process.execPath, {
-      args: [
-        '--input-type=module',
-        '--eval',
-        `import { runCommand } from ${JSON.stringify(module)};
-         runCommand(${JSON.stringify(waits)}, {
-           lock: ${JSON.stringify(lockFile(waits, directory))},
-           timeoutMs: 60_000,
-           signal: new AbortController().signal,
-         });
-         console.log('started');`,
-      ],
-      ready: /started/,
-    });
-    await until('the lock to be taken', async () => (await run(waits, 100)).busy);
-    await starter.stop('SIGKILL');
+    await killStarterOf(waits, 60_000);
     expect(await run(waits)).toMatchObject({ busy: true });
     await run(['/usr/bin/touch', join(marks, 'go')]);
     await until('the orphan to end', async () => (await run(waits)).exitCode === 0);
   });
 
+  test('even when it closes every file that it inherited, as sudo does', async () => {
+    const close = [3, 4, 5, 6, 7, 8, 9].map(file => `exec ${file}>&-`).join('; ');
+    const marks = freshDirectory('command');
+    const waits = script(`${close}; touch ${marks}/up; until [ -e ${marks}/go ]; do sleep 0.02; done`);
+    const first = run(waits);
+    await until('the first to run', () => existsSync(`${marks}/up`));
+    expect(await run(waits)).toMatchObject({ busy: true });
+    await run(['/usr/bin/touch', join(marks, 'go')]);
+    expect(await first).toMatchObject({ exitCode: 0 });
+  });
+
   test('and one that says 75 itself is not busy', async () => {
-    expect(await run(script('echo failed; exit 75'))).toMatchObject({ exitCode: 75, busy: false });
+    const failed = { exitCode: 75, busy: false, goesOn: false };
+    expect(await run(script('echo failed; exit 75'))).toMatchObject(failed);
   });
 });

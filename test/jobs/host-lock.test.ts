@@ -1,9 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { lockDirectory, lockFile } from '../../src/jobs/host-lock.ts';
+import { hostLock, lockDirectory } from '../../src/jobs/host-lock.ts';
 import { freshDirectory } from '../parts/process.ts';
 
 const UID = process.getuid?.();
@@ -75,23 +84,37 @@ describe('the lock file', () => {
   test('can be opened by this user only, whatever the umask', () => {
     const before = process.umask(0);
     try {
-      expect(statSync(lockFile(['chef-client'], given)).mode & 0o777).toBe(0o600);
+      expect(statSync(hostLock(['chef-client'], given).path).mode & 0o777).toBe(0o600);
     } finally {
       process.umask(before);
     }
   });
 
   test('is another one for another command, and the same for the same', () => {
-    expect(lockFile(['chef-client'], given)).toBe(lockFile(['chef-client'], given));
-    expect(lockFile(['chef-client', '-o'], given)).not.toBe(lockFile(['chef-client'], given));
-    expect(lockFile(['chef-client'], mkdtempSync(`${given}/`))).not.toBe(lockFile(['chef-client'], given));
+    const lock = hostLock(['chef-client'], given);
+    expect(hostLock(['chef-client'], given)).toEqual(lock);
+    for (const other of [
+      hostLock(['chef-client', '-o'], given),
+      hostLock(['chef-client'], mkdtempSync(`${given}/`)),
+    ]) {
+      expect(other.path).not.toBe(lock.path);
+      expect(other.identity).not.toBe(lock.identity);
+    }
+  });
+
+  test('is another one if it was removed while a run holds it', () => {
+    const lock = hostLock(['chef-client'], given);
+    const held = openSync(lock.path, 'r');
+    rmSync(lock.path);
+    expect(hostLock(['chef-client'], given).identity).not.toBe(lock.identity);
+    closeSync(held);
   });
 
   test.skipIf(!isRoot)('cannot be held by another user', () => {
     // A path that everybody may follow to its end.
     const open = mkdtempSync('/tmp/locks-');
     chmodSync(open, 0o755);
-    const lock = lockFile(['chef-client'], open);
+    const lock = hostLock(['chef-client'], open).path;
     const hold = () =>
       execFileSync('setpriv', ['--reuid=nobody', '--clear-groups', 'flock', '--nonblock', lock, 'true'], {
         stdio: 'pipe',

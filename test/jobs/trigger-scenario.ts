@@ -6,6 +6,10 @@ export interface ActorRules {
   stampsBeforeItDeletes: boolean;
   /** flock(1): a run that outlives its starter keeps other runs off the host. */
   orphanHoldsHost: boolean;
+  /** timeout(1): no run, even one that outlives its starter, is longer than the lease. */
+  limitEndsRuns: boolean;
+  /** A process that was paused after it got the lease begins no run once another process may have the lease. */
+  startsInTime: boolean;
 }
 
 /** A job under way: 0 stamp, 1 delete, 2 stamp, 3 end. */
@@ -22,6 +26,8 @@ interface Command {
 interface Runner {
   clock: number;
   command?: Command;
+  /** It was paused before it could start its command. */
+  late?: boolean;
 }
 
 const WORKERS = 3;
@@ -37,7 +43,9 @@ const ACTIONS = [
   'start',
   'finish',
   'killRunner',
+  'leaveBehind',
   'endOrphan',
+  'silence',
   'expireLease',
 ] as const;
 const WEIGHTS: Record<(typeof ACTIONS)[number], number> = {
@@ -49,7 +57,9 @@ const WEIGHTS: Record<(typeof ACTIONS)[number], number> = {
   start: 6,
   finish: 6,
   killRunner: 2,
+  leaveBehind: 2,
   endOrphan: 1,
+  silence: 3,
   expireLease: 2,
 };
 
@@ -72,6 +82,8 @@ class Scenario {
   readonly #workers: (Work | undefined)[] = Array(WORKERS).fill(undefined);
   readonly #runners: (Runner | undefined)[] = Array(HOSTS.length).fill(undefined);
   readonly #orphans: (Command | undefined)[] = Array(HOSTS.length).fill(undefined);
+  /** Each process has a name of its own: another is started in the place of one that was killed. */
+  readonly #names = HOSTS.map((_, at) => `runner-${at}`);
   #lastDeletion = -1;
   #lastGoodRun = -1;
 
@@ -90,11 +102,8 @@ class Scenario {
   async #check(): Promise<void> {
     if ((await this.#protocol.pending()) === 0 && this.#lastDeletion >= 0)
       expect(this.#lastGoodRun, 'begin of the last good run').toBeGreaterThan(this.#lastDeletion);
-    for (const host of new Set(HOSTS)) {
-      const on = HOSTS.map((_, at) => at).filter(at => HOSTS[at] === host);
-      const commands = on.flatMap(at => [this.#runners[at]?.command, this.#orphans[at]]).filter(Boolean);
-      expect(commands.length, 'runs at once on a host').toBeLessThanOrEqual(1);
-    }
+    const commands = [...this.#runners.map(runner => runner?.command), ...this.#orphans].filter(Boolean);
+    expect(commands.length, 'runs at once').toBeLessThanOrEqual(1);
   }
 
   async accept(): Promise<void> {
@@ -135,7 +144,7 @@ class Scenario {
   async begin(a: number): Promise<void> {
     const at = a % HOSTS.length;
     if (this.#runners[at]) return;
-    const clock = await this.#protocol.beginRun(`runner-${at}`);
+    const clock = await this.#protocol.beginRun(this.#nameOf(at), HOSTS[at] ?? 0);
     if (clock !== null) this.#runners[at] = { clock };
   }
 
@@ -143,11 +152,12 @@ class Scenario {
     const at = a % HOSTS.length;
     const runner = this.#runners[at];
     if (!runner || runner.command) return;
+    if (runner.late && this.#rules.startsInTime) return this.#end(at, runner, 'failed');
     const neighbours = HOSTS.map((_, other) => other).filter(other => HOSTS[other] === HOSTS[at]);
     const busy = neighbours.some(
       other => this.#runners[other]?.command ?? (this.#rules.orphanHoldsHost && this.#orphans[other]),
     );
-    if (busy) await this.#end(at, runner, false);
+    if (busy) await this.#end(at, runner, 'goesOn');
     else runner.command = { startedAt: this.#now };
   }
 
@@ -157,21 +167,50 @@ class Scenario {
     if (!runner?.command) return;
     const ok = a < HOSTS.length;
     if (ok) this.#lastGoodRun = Math.max(this.#lastGoodRun, runner.command.startedAt);
-    await this.#end(at, runner, ok);
+    await this.#end(at, runner, ok ? 'done' : 'failed');
   }
 
   async killRunner(a: number): Promise<void> {
     const at = a % HOSTS.length;
     if (this.#runners[at]?.command) this.#orphans[at] ??= this.#runners[at].command;
     this.#runners[at] = undefined;
+    this.#names[at] += "'";
+  }
+
+  /** The service stops and its command ends, but what the command asked for goes on, and says so. */
+  async leaveBehind(a: number): Promise<void> {
+    const at = a % HOSTS.length;
+    const runner = this.#runners[at];
+    if (!runner?.command) return;
+    this.#orphans[at] ??= runner.command;
+    await this.#end(at, runner, 'goesOn');
   }
 
   async endOrphan(a: number): Promise<void> {
     this.#orphans[a % HOSTS.length] = undefined;
   }
 
+  /** As long as this lasts only what has started is told apart from what has not: both live. */
+  async silence(): Promise<void> {
+    this.#pause();
+    await this.#protocol.silence();
+  }
+
   async expireLease(): Promise<void> {
+    this.#pause();
+    for (const [at, runner] of this.#runners.entries()) {
+      if (runner?.command && this.#rules.limitEndsRuns) await this.#end(at, runner, 'failed');
+    }
+    if (this.#rules.limitEndsRuns) this.#orphans.fill(undefined);
     await this.#protocol.expireLease();
+  }
+
+  #pause(): void {
+    for (const runner of this.#runners) if (runner && !runner.command) runner.late = true;
+  }
+
+  #nameOf(at: number): string {
+    return this.#names[at] ?? '';
   }
 
   /** Everyone lives and works, until nothing is left to do. */
@@ -182,19 +221,19 @@ class Scenario {
         for (const action of ['take', 'work', 'endOrphan', 'begin', 'start', 'finish'] as const)
           await this.act([action, at]);
       }
-      if (!this.#runners.some(Boolean)) await this.act(['expireLease', 0]);
+      if (!this.#runners.some(Boolean)) await this.act(['silence', 0]);
     }
   }
 
-  async #end(at: number, { clock }: Runner, ok: boolean): Promise<void> {
+  async #end(at: number, { clock }: Runner, outcome: 'done' | 'failed' | 'goesOn'): Promise<void> {
     this.#runners[at] = undefined;
-    await this.#protocol.endRun(`runner-${at}`, clock, ok);
+    await this.#protocol.endRun(this.#nameOf(at), clock, outcome);
   }
 }
 
 /**
- * Fails where at any moment two runs are on a host, or where no run is wanted though the last good one began before the
- * last deletion.
+ * Fails if two runs are under way at any moment, or if no run is wanted though the last good one began before the last
+ * deletion.
  */
 export async function play(actions: Actions, protocol: Protocol, rules: ActorRules): Promise<void> {
   const scenario = new Scenario(protocol, rules);

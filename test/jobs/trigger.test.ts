@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { JobState } from '../../src/job.ts';
 import { runCommand } from '../../src/jobs/command.ts';
-import { lockFile } from '../../src/jobs/host-lock.ts';
+import { hostLock } from '../../src/jobs/host-lock.ts';
 import { Trigger, type TriggerOptions } from '../../src/jobs/trigger.ts';
 import { freshDirectory, until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
@@ -70,7 +70,7 @@ const idle = (one: Trigger) =>
   until('the trigger to be idle', async () => (await one.status()).state === 'idle');
 /** Whether a run may begin now; the one that may is not begun, but nobody else begins one either. */
 const isDue = async (settleMs = 0) =>
-  (await it.run('begin-run', 'the test', 60_000, settleMs, 600_000)) !== null;
+  (await it.run('begin-run', 'the test', 'elsewhere', 60_000, 15_000, settleMs, 600_000)) !== null;
 
 describe('a run', () => {
   test('comes once for many deletions, after the last', async () => {
@@ -229,7 +229,7 @@ describe('two runs', () => {
 
   test('do not overlap on a host where a killed process left one behind', async () => {
     const command = script(WAITS);
-    const lock = lockFile(command, directory);
+    const lock = hostLock(command, directory).path;
     const { signal } = new AbortController();
     const orphan = runCommand(command, { lock, timeoutMs: 60_000, signal });
     await until('the orphan to run', () => begun() === 1);
@@ -248,10 +248,10 @@ describe('two runs', () => {
   test('of which the first lost its lease: its success does not count', async () => {
     const one = trigger();
     await deletion(one, 'web-1');
-    const clock = await it.run('begin-run', 'killed', 60_000, 0, 600_000);
+    const clock = await it.run('begin-run', 'killed', 'a', 60_000, 15_000, 0, 600_000);
     await it.redis.del(`${it.prefix}:trigger:lease`);
-    expect(await it.run('begin-run', 'next', 60_000, 0, 600_000)).toBe(clock);
-    expect(await it.run('end-run', 'killed', String(clock), 0, 0, '{}')).toBe(0);
+    expect(await it.run('begin-run', 'next', 'b', 60_000, 15_000, 0, 600_000)).toBe(clock);
+    expect(await it.run('end-run', 'killed', String(clock), 0, 0, '{}', '')).toBeNull();
     expect(await one.status()).toMatchObject({ state: 'running', pendingDeletes: 1, lastRun: null });
   });
 });

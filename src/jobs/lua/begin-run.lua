@@ -1,9 +1,17 @@
--- Begins a chef-client run where one is due and none is under way.
--- ARGV: owner, lease in ms, settle in ms, longest wait for open jobs and for quiet in ms
+-- Begins a chef-client run if one is due and none can be under way.
+-- The lease lasts as long as a run can, so it also covers a run whose service was killed. A process that sees the same
+-- lock file may take it over earlier, once its owner is silent: flock(1) tells that process whether the run has ended.
+-- ARGV: owner, lock, lease in ms, longest silence of an owner in ms, settle in ms, longest wait for open jobs and for quiet in ms
 -- Returns the clock up to which the run covers, or nothing
 local T, U = P .. 'trigger', P .. 'trigger:uncovered'
-if redis.call('ZCARD', U) == 0 or redis.call('EXISTS', P .. 'trigger:lease') == 1 then return nil end
-local now, settle, longest = now_ms(), tonumber(ARGV[3]), tonumber(ARGV[4])
+if redis.call('ZCARD', U) == 0 then return nil end
+local lease = redis.call('GET', P .. 'trigger:lease')
+if lease then
+  local owner, lock = string.match(lease, '^(%S+) (%S+)$')
+  if lock ~= ARGV[2] then return nil end
+  if owner ~= ARGV[1] and redis.call('EXISTS', P .. 'trigger:alive') == 1 then return nil end
+end
+local now, settle, longest = now_ms(), tonumber(ARGV[5]), tonumber(ARGV[6])
 local clock, changedAt, notBefore, since, cut, cutAt =
   unpack(redis.call('HMGET', T, 'clock', 'changedAt', 'notBefore', 'since', 'cut', 'cutAt'))
 if now < tonumber(notBefore or 0) then return nil end
@@ -33,7 +41,8 @@ if any_open() or now < tonumber(changedAt) + settle then
   covers = cut
 end
 redis.call('HDEL', T, 'cut', 'cutAt')
-redis.call('SET', P .. 'trigger:lease', ARGV[1], 'PX', ARGV[2])
+redis.call('SET', P .. 'trigger:lease', ARGV[1] .. ' ' .. ARGV[2], 'PX', ARGV[3])
+redis.call('SET', P .. 'trigger:alive', ARGV[1], 'PX', ARGV[4])
 redis.call('HSET', T, 'startedAt', now)
 changed('trigger')
 return covers
