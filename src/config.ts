@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { describe } from './errors.ts';
 import { isGlob } from './glob.ts';
 import { lengthFault } from './pair-names.ts';
+import { normalizePem } from './pem.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
 const list = z
@@ -144,10 +145,18 @@ export const schema = z.object({
   CHEF_CLIENT_NAME: z.string().optional().describe('Chef client that this service is'),
   CHEF_CLIENT_KEY: z
     .string()
-    .regex(/-----BEGIN (RSA )?PRIVATE KEY-----/, 'must be an RSA private key (PEM)')
+    .transform(normalizePem)
+    .pipe(
+      z
+        .string()
+        .regex(
+          /^-----BEGIN ((?:RSA )?PRIVATE KEY)-----\n[\w+/=\n]+\n-----END \1-----$/,
+          'must be a whole RSA private key (PEM), without a passphrase',
+        ),
+    )
     .optional()
     .meta({ secret: true })
-    .describe('its private key (PEM)'),
+    .describe('its private key (PEM); line breaks may be `\\n` in two characters, or blanks'),
   CHEF_PROFILE: z
     .string()
     .default('default')

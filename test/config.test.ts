@@ -262,7 +262,9 @@ test('the table tells of each setting its default, its meaning and whether it ma
   expect(table).toContain(
     '| `ROLES` | `api,poller,worker,trigger` | which parts this process runs; `trigger` runs chef-client; many processes share one Redis |',
   );
-  expect(table).toContain('| `CHEF_CLIENT_KEY` or `CHEF_CLIENT_KEY_FILE` | – | its private key (PEM) |');
+  expect(table).toContain(
+    '| `CHEF_CLIENT_KEY` or `CHEF_CLIENT_KEY_FILE` | – | its private key (PEM); line breaks may be `\\n` in two characters, or blanks |',
+  );
   for (const row of table.slice(2))
     expect(row).toMatch(/^\| `\w+`( or `\w+_FILE`)? \| (–|`[^`]+`) \| .{4,} \|$/);
 });

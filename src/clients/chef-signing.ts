@@ -1,6 +1,7 @@
 import { constants, createHash, createPrivateKey, type KeyObject, privateEncrypt, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import { AppError } from '../errors.ts';
+import { normalizePem } from '../pem.ts';
 
 /** Version of Chef's header signing protocol: `1.3` signs with SHA-256, `1.1` with SHA-1 for old servers. */
 export type SigningVersion = '1.1' | '1.3';
@@ -72,18 +73,18 @@ export function canonicalPath(path: string): string {
 }
 
 /**
- * An RSA private key from PEM, PKCS#1 (as Chef makes them) or PKCS#8.
+ * An RSA private key from PEM, PKCS#1 (as Chef makes them) or PKCS#8, as a file or an environment file has it.
  * @throws AppError `invalid`; nothing of the key is in the message
  */
 export function parseKey(pem: string): KeyObject {
   let key: KeyObject;
   try {
-    key = createPrivateKey(pem);
+    key = createPrivateKey(normalizePem(pem));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? ` (${error.code})` : '';
     throw new AppError(
       'invalid',
-      `the Chef client key is no readable private key${code}: give the PEM text that knife or the Chef server made, without a passphrase`,
+      `the Chef client key is not a readable private key${code}: give the PEM text that knife or the Chef server made, whole and without a passphrase`,
     );
   }
   if (key.asymmetricKeyType !== 'rsa') {

@@ -6,8 +6,6 @@ import type { Logger } from 'pino';
 import { backoff } from '../backoff.ts';
 import { describe } from '../errors.ts';
 import { redisFault } from '../redis-fault.ts';
-import { runCommand } from './command.ts';
-import { lockFile } from './host-lock.ts';
 import { type CommandResult, longestRunMs, runCommand } from './command.ts';
 import { type HostLock, hostLock } from './host-lock.ts';
 import type { RunScript } from './scripts.ts';
