@@ -78,7 +78,10 @@ export const schema = z.object({
   TLS_KEY_FILE: z.string().optional().describe('its private key (PEM)'),
   PUBLIC_URL: url('https:', 'http:')
     .optional()
-    .describe('how SNS reaches the service; provisioning subscribes `<PUBLIC_URL>/sns`'),
+    .meta({ secret: true })
+    .describe(
+      'how SNS reaches the service, with `user:password@` if a proxy asks for them; provisioning subscribes `<PUBLIC_URL>/sns`',
+    ),
   ROLES: list
     .prefault('api,poller,worker,trigger')
     .pipe(z.array(z.enum(ROLES)).min(1))

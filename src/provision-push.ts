@@ -1,39 +1,54 @@
 import type { SnsClient } from './clients/sns.ts';
-import { AppError } from './errors.ts';
+import { AppError, describe } from './errors.ts';
 
 export interface Push {
   topicArn: string;
-  /** How SNS reaches the service. */
+  /** How SNS reaches the service; it may have a user and a password. */
   publicUrl: URL;
   /** Of the queue that keeps what could not be delivered. */
   deadLetterArn: string;
 }
 
 /** Where SNS is to deliver. */
-export function pushEndpoint(publicUrl: URL): string {
+function pushEndpoint(publicUrl: URL): string {
   return `${publicUrl.href.replace(/\/+$/, '')}/sns`;
+}
+
+/** The same with asterisks for the password, as SNS lists it. */
+export function shownEndpoint(publicUrl: URL): string {
+  return withoutPassword(pushEndpoint(publicUrl), publicUrl);
+}
+
+function withoutPassword(text: string, { password }: URL): string {
+  return password ? text.replaceAll(`:${password}@`, ':****@') : text;
 }
 
 /**
  * Subscribes `<publicUrl>/sns`. SNS then asks that address to confirm, and asks again each time this is done before
  * it did.
  * @returns whether it is confirmed
- * @throws AppError as `callAws` does
+ * @throws AppError as `callAws` does, without the password
  */
 export async function providePush(sns: SnsClient, push: Push): Promise<boolean> {
+  try {
+    return await subscribe(sns, push);
+  } catch (error) {
+    if (!(error instanceof AppError) || !push.publicUrl.password) throw error;
+    // SNS may repeat the endpoint in its answer, and the cause of an error is logged with it.
+    throw new AppError(error.code, withoutPassword(describe(error), push.publicUrl));
+  }
+}
+
+async function subscribe(sns: SnsClient, push: Push): Promise<boolean> {
   const { topicArn, publicUrl, deadLetterArn } = push;
   const endpoint = pushEndpoint(publicUrl);
   const protocol = publicUrl.protocol.slice(0, -1);
   const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: deadLetterArn });
-  const listed = (await sns.subscriptions(topicArn)).find(
-    each => each.protocol === protocol && each.endpoint === endpoint,
-  );
-  if (listed?.arn) {
-    const present = await sns.subscriptionAttributes(listed.arn);
-    if (!present['RedrivePolicy']) {
-      await sns.setSubscriptionAttribute(listed.arn, 'RedrivePolicy', RedrivePolicy);
-    }
-    if (present['PendingConfirmation'] !== 'true') return true;
+  const listed = await findSubscription(sns, push);
+  if (listed) {
+    const { arn, attributes } = listed;
+    if (!attributes['RedrivePolicy']) await sns.setSubscriptionAttribute(arn, 'RedrivePolicy', RedrivePolicy);
+    if (attributes['PendingConfirmation'] !== 'true') return true;
   }
   try {
     await sns.subscribe(topicArn, protocol, endpoint, { RedrivePolicy });
@@ -43,4 +58,28 @@ export async function providePush(sns: SnsClient, push: Push): Promise<boolean> 
     await sns.subscribe(topicArn, protocol, endpoint);
   }
   return false;
+}
+
+/**
+ * The subscription of this address, if SNS gave it an ARN. SNS hides the password of an address when it lists it, and shows
+ * it whole only among the attributes of its subscription: there may be another one with an earlier password.
+ * Source: https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html
+ */
+async function findSubscription(
+  sns: SnsClient,
+  { topicArn, publicUrl }: Push,
+): Promise<{ arn: string; attributes: Record<string, string> } | undefined> {
+  const protocol = publicUrl.protocol.slice(0, -1);
+  const ours = [pushEndpoint(publicUrl), shownEndpoint(publicUrl)];
+  for (const { arn, protocol: listed, endpoint } of await sns.subscriptions(topicArn)) {
+    if (!arn || listed !== protocol || !ours.includes(sameMask(endpoint))) continue;
+    const attributes = await sns.subscriptionAttributes(arn);
+    if (ours.includes(sameMask(attributes['Endpoint'] ?? endpoint))) return { arn, attributes };
+  }
+  return undefined;
+}
+
+/** SNS does not document how many asterisks it writes. */
+function sameMask(endpoint: string): string {
+  return endpoint.replace(/^([^/]+\/\/[^:/@]*):\*+@/, '$1:****@');
 }

@@ -6,7 +6,7 @@ import { AppError } from './errors.ts';
 import { keepTrying } from './keep-trying.ts';
 import type { Writers } from './places.ts';
 import { policyWith, rulesMayPublish, rulesMaySend, topicMaySend } from './provision-policy.ts';
-import { providePush, pushEndpoint } from './provision-push.ts';
+import { providePush, shownEndpoint } from './provision-push.ts';
 import { allowToSend, findQueue, provideQueues, type Queue } from './provision-queues.ts';
 
 /** A topic and the queue that is subscribed to it. */
@@ -134,12 +134,13 @@ async function createAll(options: KeepingOptions, signal: AbortSignal): Promise<
   onReady(pair);
   if (!publicUrl) return;
   const push = { ...pair, publicUrl };
+  const endpoint = shownEndpoint(publicUrl);
   for (let asked = 0; !signal.aborted; asked++) {
     const confirmed = await keepTrying(() => providePush(sns, push), trying(options, signal));
-    if (confirmed) return log.info({ endpoint: pushEndpoint(publicUrl) }, 'SNS pushes to this service');
+    if (confirmed) return log.info({ endpoint }, 'SNS pushes to this service');
     if (asked > 0) {
       log.warn(
-        { endpoint: pushEndpoint(publicUrl), asked },
+        { endpoint, asked },
         'SNS asked this address to confirm and got no good answer; can SNS reach PUBLIC_URL?',
       );
     }
