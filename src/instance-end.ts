@@ -10,6 +10,16 @@ export interface Ec2Answer {
   account: string | undefined;
 }
 
+/** All instances that EC2 knows in a region, also those that ended within the last hour or so. */
+export interface RegionInstances {
+  /** Instance id -> state. */
+  states: ReadonlyMap<string, string>;
+  /** Region that was asked. */
+  region: string;
+  /** Account that was asked; undefined if AWS did not say it. */
+  account: string | undefined;
+}
+
 /** What Auto Scaling answered about one instance. */
 export interface AutoScalingAnswer {
   /** `LifecycleState`; undefined if Auto Scaling does not know the instance. */
@@ -19,7 +29,7 @@ export interface AutoScalingAnswer {
 }
 
 /** What the Chef node says of itself. */
-interface NodeReport {
+export interface NodeReport {
   account: string | undefined;
   region: string | undefined;
   /** When chef-client last ran there (`ohai_time`). */
@@ -157,10 +167,15 @@ function doubtOf(
   if (!isAwsRegion(node.region)) return 'the node does not say which region it is in (ec2.region)';
   if (node.account !== account) return `the node is in account ${node.account}`;
   if (node.region !== region) return `the node is in ${node.region}`;
-  const lastSeen = node.lastSeen instanceof Date ? node.lastSeen.getTime() : Number.NaN;
-  if (Number.isNaN(lastSeen)) return 'it is not known when chef-client last ran on the node (ohai_time)';
-  if (now.getTime() - lastSeen > UNSEEN_MS) return undefined;
-  return `chef-client ran on the node at ${new Date(lastSeen).toISOString()}, and EC2 may forget an instance within 2 hours`;
+  return whyNotLongUnseen(node.lastSeen, now);
+}
+
+/** Returns why a node is not known to be unseen for more than two hours; undefined if it is. */
+export function whyNotLongUnseen(lastSeen: Date | undefined, now: Date): string | undefined {
+  const time = lastSeen instanceof Date ? lastSeen.getTime() : Number.NaN;
+  if (Number.isNaN(time)) return 'it is not known when chef-client last ran on the node (ohai_time)';
+  if (now.getTime() - time > UNSEEN_MS) return undefined;
+  return `chef-client ran on the node at ${new Date(time).toISOString()}, less than 2 hours ago`;
 }
 
 function meaningOf<Meaning>(states: Record<string, Meaning>, state: unknown): Meaning | undefined {

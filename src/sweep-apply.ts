@@ -1,28 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import type { Settings } from './config.ts';
-import type { Ghost } from './ghosts.ts';
+import type { OrphanedNode } from './find-orphans.ts';
 import { connectRedis } from './jobs/redis.ts';
 import { loadScripts } from './jobs/scripts.ts';
 import { JobStore } from './jobs/store.ts';
 
-/** What became of a ghost that was handed to the service. */
+/** What became of an orphaned node that was handed to the service. */
 export interface Applied {
   node: string;
   job: string;
   outcome: string;
 }
 
-/** Told after each, so that a person sees how far it is. */
+/** Called after each, to show progress. */
 export type OnApplied = (done: number, total: number) => void;
 
 /**
- * Makes a job of each ghost, as `POST /events` does; the service that runs on the same Redis takes it up, with all its
- * guards. A death that a job had dealt with already is taken up by that job again.
- * @throws AppError where Redis would not keep them
+ * Makes a job of each orphaned node, as `POST /events` does; the service on the same Redis works it, with all its
+ * guards. If a job has dealt with the termination already, that job runs again.
+ * @throws AppError if Redis would not keep the jobs
  */
 export async function applySweep(
-  ghosts: readonly Ghost[],
+  orphans: readonly OrphanedNode[],
   settings: Settings,
   onApplied: OnApplied,
 ): Promise<Applied[]> {
@@ -32,9 +32,9 @@ export async function applySweep(
     const run = loadScripts(redis.commands, REDIS_PREFIX);
     const store = new JobStore(redis.commands, run, REDIS_PREFIX, redis.check);
     const applied: Applied[] = [];
-    for (const ghost of ghosts) {
-      applied.push(await applyOne(ghost, store));
-      onApplied(applied.length, ghosts.length);
+    for (const orphan of orphans) {
+      applied.push(await applyOne(orphan, store));
+      onApplied(applied.length, orphans.length);
     }
     return applied;
   } finally {
@@ -42,7 +42,10 @@ export async function applySweep(
   }
 }
 
-async function applyOne({ node, instanceId, reason }: Ghost, store: JobStore): Promise<Applied> {
+async function applyOne(
+  { node, instanceId, reason, lastSeen }: OrphanedNode,
+  store: JobStore,
+): Promise<Applied> {
   const event = {
     kind: 'request' as const,
     method: 'delete' as const,
@@ -50,14 +53,15 @@ async function applyOne({ node, instanceId, reason }: Ghost, store: JobStore): P
     instanceId,
     reason: `sweep: ${reason}`,
   };
-  const now = new Date();
+  // All that is known is of when the node was last seen: a chef-client run or an `ensure` since then is newer.
+  const saidAt = new Date(Math.min(Date.parse(lastSeen), Date.now()));
   const news = {
     event,
     source: 'api' as const,
     messageId: `sweep:${randomUUID()}`,
     place: 'api' as const,
-    publishedAt: now,
-    saidAt: now,
+    publishedAt: saidAt,
+    saidAt,
     requestedBy: 'sweep',
   };
   const { jobId, outcome } = await store.accept(news, 'delete');

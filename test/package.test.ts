@@ -176,7 +176,7 @@ describe.skipIf(why)(`the packages${why ? ` (not tested: ${why})` : ''}`, () => 
   test('have one command line: sweep takes the same settings, help needs none, bash completes it', async () => {
     const sweep = 'echo i-0123abcd > living && chef-deregistration-manager --json sweep --living living';
     const found = await machine.run('sh', '-c', `cd /tmp && umask 022 && ${sweep}`);
-    expect(JSON.parse(found)).toMatchObject({ living: 1, ghosts: [] });
+    expect(JSON.parse(found)).toMatchObject({ living: 1, orphans: [] });
     const unprivileged = [
       'setpriv',
       '--reuid=nobody',

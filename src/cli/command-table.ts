@@ -105,25 +105,25 @@ export const SETTINGS_COMMANDS = {
   check: { operands: '', help: 'whether all that the settings name is there', options: JSON_OUTPUT },
   sweep: {
     operands: '',
-    help: 'ghosts: Chef nodes whose EC2 instance has ended, the longest unseen first',
+    help: 'list orphaned nodes (Chef nodes whose EC2 instance has ended), longest unseen first',
     options: {
       living: {
         type: 'string',
-        help: 'file (- for standard input) with the ids of all instances that live, instead of asking EC2',
+        help: 'file (- for standard input) with the ids of all living instances, instead of asking EC2',
         isPath: true,
       },
       region: {
         type: 'string',
         multiple: true,
-        help: 'ask EC2 there, in place of AWS_REGION; may be repeated',
+        help: 'region to ask EC2 in, repeatable (default AWS_REGION)',
       },
       apply: {
         type: 'boolean',
-        help: 'hand each ghost to the service as a deletion, with all its guards; else nothing is changed',
+        help: 'hand each orphaned node to the service for deletion, with all its guards (default: change nothing)',
       },
       'most-are-dead': {
         type: 'boolean',
-        help: 'apply even where no instance lives, or more than half of all nodes are ghosts',
+        help: 'apply even if no instance lives, or more than half of all nodes are orphaned',
       },
       ...JSON_OUTPUT,
     },

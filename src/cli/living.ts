@@ -5,28 +5,30 @@ import { isInstanceId } from '../names.ts';
 import { CliError } from './error.ts';
 
 /**
- * The instances that live, with their state.
- * @param path of their list, or `-` for standard input
- * @throws CliError `usage`
+ * Reads the ids of all living instances.
+ * @param path of the list, or `-` for standard input
+ * @throws CliError `usage`, also for an empty list: a command that failed prints nothing, and then all nodes would be orphaned
  */
-export async function readLiving(path: string, stdin: NodeJS.ReadableStream): Promise<Map<string, string>> {
+export async function readLiving(path: string, stdin: NodeJS.ReadableStream): Promise<Set<string>> {
   const list = await (path === '-' ? text(stdin) : readFile(path, 'utf8')).catch((error: unknown) => {
     const why = describe(error);
     throw new CliError('usage', `the list of living instances ${path} cannot be read: ${why}`);
   });
-  return parseLiving(list);
+  const living = parseLiving(list);
+  if (living.size > 0) return living;
+  throw new CliError('usage', `the list of living instances ${path} is empty: give the ids of all of them`);
 }
 
 /**
- * Instance ids, apart by white space or commas; brackets and quotes of JSON are passed over, so that what the AWS CLI
+ * Reads instance ids separated by white space or commas. Brackets and quotes of JSON are skipped, so that what the AWS CLI
  * prints can be given as it is.
- * @throws CliError `usage` with the first word that is no instance id
+ * @throws CliError `usage` with the first word that is not an instance id
  */
-export function parseLiving(list: string): Map<string, string> {
-  const living = new Map<string, string>();
+export function parseLiving(list: string): Set<string> {
+  const living = new Set<string>();
   for (const [at, line] of list.split('\n').entries()) {
     for (const word of line.split(/[\s,"'[\]]+/).filter(Boolean)) {
-      if (isInstanceId(word)) living.set(word, 'running');
+      if (isInstanceId(word)) living.add(word);
       else throw notAnId(word, at + 1);
     }
   }
@@ -35,5 +37,8 @@ export function parseLiving(list: string): Map<string, string> {
 
 function notAnId(word: string, line: number): CliError {
   const what = JSON.stringify(word.slice(0, 40));
-  return new CliError('usage', `the list of living instances has ${what} in line ${line}: no instance id`);
+  return new CliError(
+    'usage',
+    `the list of living instances has ${what} in line ${line}; it is not an instance id`,
+  );
 }

@@ -1,18 +1,9 @@
 import type { EC2Client, Filter, Reservation } from '@aws-sdk/client-ec2';
 import { AppError, describe } from '../errors.ts';
-import type { Ec2Answer } from '../instance-end.ts';
+import type { Ec2Answer, RegionInstances } from '../instance-end.ts';
 import { type AwsOptions, callAws, clientConfig } from './aws.ts';
 import { type Pace, pacedBatches } from './aws-batch.ts';
 import { StsClient } from './sts.ts';
-
-/** All instances of a region that EC2 knows, also those that ended within the last hour or so. */
-export interface RegionInstances {
-  /** Instance id -> state. */
-  states: ReadonlyMap<string, string>;
-  region: string;
-  /** Account that was asked; undefined if AWS did not say it. */
-  account: string | undefined;
-}
 
 /** Maximum number of ids in one call; EC2 takes up to 200 values of a filter. */
 const BATCH = 100;
