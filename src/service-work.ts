@@ -104,6 +104,7 @@ export function startWork(base: Base): void {
     { prefix: settings.REDIS_PREFIX, concurrency: CONCURRENCY, lockMs: LOCK_MS },
     {
       redis: redis.blocking,
+      check: redis.check,
       store,
       dispatcher,
       steps: timedSteps(tracedSteps(steps, tracing), (step, outcome, seconds) =>

@@ -3,6 +3,7 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { describe } from '../errors.ts';
+import { redisFault } from '../redis-fault.ts';
 import { shared } from '../shared.ts';
 import { listen } from './changes.ts';
 import type { RunScript } from './scripts.ts';
@@ -41,21 +42,16 @@ export function announcer(redis: Redis, prefix: string): Dispatcher {
  */
 export function handOver(redis: Redis, run: RunScript, prefix: string, log: Logger): Dispatcher {
   const outbox = `${prefix}:outbox`;
-  /** There once Redis was: a BullMQ queue whose first connection fails never recovers. */
-  let queue: Queue | undefined;
-  const open = () => {
-    queue ??= openQueue(redis, prefix);
-  };
-  if (redis.status === 'ready') open();
-  else redis.once('ready', open);
+  const queue = openQueue(redis, prefix);
 
   async function hand(tokens: Token[]): Promise<void> {
-    if (!queue) return;
     try {
       await queue.addBulk(tokens.map(token => ({ name: 'job', data: {}, opts: { jobId: token } })));
       await redis.zrem(outbox, ...tokens);
     } catch (error) {
-      log.warn({ err: describe(error), jobs: tokens.length }, 'Redis has the jobs, BullMQ not yet');
+      // RedisCheck logs what is wrong with Redis.
+      const level = redisFault(error) ? 'debug' : 'warn';
+      log[level]({ err: describe(error), jobs: tokens.length }, 'Redis has the jobs, BullMQ not yet');
     }
   }
 
@@ -84,7 +80,7 @@ export function handOver(redis: Redis, run: RunScript, prefix: string, log: Logg
       clearInterval(timer);
       deaf();
       await Promise.all([settled(), sweep()]);
-      await queue?.close();
+      await queue.close();
     },
   };
 }
@@ -119,7 +115,9 @@ export function openQueue(connection: Redis, prefix: string): Queue {
   const queue = new Queue(QUEUE, {
     connection,
     prefix,
+    // A queue whose first look at Redis fails would never recover; RedisCheck reads the version.
     skipWaitingForReady: true,
+    skipVersionCheck: true,
     defaultJobOptions: {
       // The record decides what becomes of a job; BullMQ only keeps trying until a worker said so.
       attempts: Number.MAX_SAFE_INTEGER,

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { type Job as BullJob, DelayedError, Worker } from 'bullmq';
+import { type Job as BullJob, DelayedError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { AppError, describe, type HoldCode } from '../errors.ts';
 import { isSaidBy } from '../evidence.ts';
 import type { JobResult, JobState } from '../job.ts';
+import { openBullWorker } from './bull-worker.ts';
 import { type Dispatcher, QUEUE } from './dispatch.ts';
 import type { Outages } from './outage.ts';
 import type { JobError, JobRecord } from './record.ts';
+import type { RedisCheck } from './redis-check.ts';
 import { type Fate, fateOf } from './retry.ts';
 import { Later, LostLock, runSteps, type Steps, Waits } from './run.ts';
 import type { Change, JobStore } from './store.ts';
@@ -23,6 +24,7 @@ export interface WorkerOptions {
 
 export interface WorkerDependencies {
   redis: Redis;
+  check: RedisCheck;
   store: JobStore;
   dispatcher: Dispatcher;
   steps: Steps;
@@ -45,7 +47,6 @@ export interface RunningWorker {
   close: () => Promise<void>;
 }
 
-const PING_TIMEOUT_MS = 1_000;
 /** Only the order in which jobs come back: the worker is paused until the outage ends. */
 const OUTAGE_WAIT_MS = 1_000;
 /** How often it is tried to take back what a job did before the job ends all the same. */
@@ -198,24 +199,9 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     return true;
   }
 
-  const worker = new Worker(QUEUE, work, {
-    connection: dependencies.redis,
-    prefix: options.prefix,
-    concurrency: options.concurrency,
-    lockDuration: options.lockMs,
-    stalledInterval: options.lockMs / 2,
-    // A worker killed in the middle of a job is no fault of the job.
-    maxStalledCount: Number.MAX_SAFE_INTEGER,
-    runRetryDelay: 1_000,
-  });
-  outages.watch({ pause: () => void worker.pause(true), resume: () => worker.resume() });
-  worker.on('error', error => log.debug({ err: describe(error) }, 'worker'));
-  return {
-    async close() {
-      // Without Redis no job can end; another worker goes on with them.
-      await worker.close(!(await answers(dependencies.redis)));
-    },
-  };
+  const worker = openBullWorker(work, options, dependencies);
+  outages.watch(worker);
+  return worker;
 }
 
 function resultOf({ kind, touched, facts }: JobRecord): JobResult {
@@ -227,14 +213,4 @@ function resultOf({ kind, touched, facts }: JobRecord): JobResult {
     case 'downtime':
       return facts.downtime ? 'downtime-set' : 'nothing-found';
   }
-}
-
-async function answers(redis: Redis): Promise<boolean> {
-  const late = new AbortController();
-  const patience = delay(PING_TIMEOUT_MS, false, { signal: late.signal }).catch(() => false);
-  const answer = redis.ping().then(
-    () => true,
-    () => false,
-  );
-  return Promise.race([answer, patience]).finally(() => late.abort());
 }

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { STEP_NAMES } from '../../src/job.ts';
 import { type Dispatcher, handOver, QUEUE } from '../../src/jobs/dispatch.ts';
 import { Outages } from '../../src/jobs/outage.ts';
+import { redisCheck } from '../../src/jobs/redis-check.ts';
 import { Later, type Step, type Steps } from '../../src/jobs/run.ts';
 import { JobStore } from '../../src/jobs/store.ts';
 import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
@@ -46,6 +47,7 @@ function work(find: Step = noStep, { store = it.store } = {}): void {
     { prefix: it.prefix, concurrency: 1, lockMs: 500 },
     {
       redis: blocking,
+      check: redisCheck(it.redis, { prefix: it.prefix, user: 'default', replicas: false, log }),
       store,
       dispatcher,
       steps: stepsWith(find),
