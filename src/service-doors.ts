@@ -1,6 +1,6 @@
 import { createApp, createHealthApp } from './api/app.ts';
 import { countedVerify } from './api/counted.ts';
-import type { Probes } from './api/health.ts';
+import { type Health, watchHealth } from './api/health.ts';
 import { type Listening, listen } from './api/listen.ts';
 import { type Live, liveStream } from './api/live.ts';
 import type { Scrape } from './api/metrics.ts';
@@ -15,20 +15,21 @@ import { Places } from './places.ts';
 import { keepProvisioned, type Pair } from './provision.ts';
 import type { Base } from './service-base.ts';
 import { type Gates, openGates } from './service-gates.ts';
-import { openProbes, openScrape, tellWhatIsMissing } from './service-views.ts';
+import { openProbes, openScrape } from './service-views.ts';
 
 /** The roles `api` and `poller`: every way by which news comes in. */
 export async function openDoors(base: Base): Promise<Listening> {
   const { settings, log, closing, redis } = base;
   const places = placesOf(settings);
   const gates = openGates(base, places.topics);
-  const probes = openProbes(base, places.queues);
-  void tellWhatIsMissing(probes, log);
+  const health = watchHealth(openProbes(base, places.queues), log);
+  // The log tells at the start what cannot be used yet.
+  void health();
   const scrape = openScrape(base, places.queues, gates.certificates);
   const live = liveStream(changesIn(redis.commands, settings.REDIS_PREFIX), base.store);
   const app = settings.ROLES.has('api')
-    ? openApi(base, gates, places, { probes, scrape, live })
-    : createHealthApp(probes, scrape, log);
+    ? openApi(base, gates, places, { health, scrape, live })
+    : createHealthApp(health, scrape, log);
   const { HOST: host, PORT: port, TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = settings;
   const tls = certFile && keyFile ? { certFile, keyFile } : undefined;
   const listening = closing.add('API', await listen(app, { host, port, tls }, log), server => server.close());
@@ -53,7 +54,7 @@ function openApi(
   { settings, log, clients, redis, store, dispatcher, trigger, alerts, metrics, tracing }: Base,
   { verify, receive }: Gates,
   places: Places,
-  views: { probes: Probes; scrape: Scrape; live: Live },
+  views: { health: () => Promise<Health>; scrape: Scrape; live: Live },
 ) {
   const { archive, sns } = clients;
   const prefix = settings.REDIS_PREFIX;

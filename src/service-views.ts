@@ -1,9 +1,7 @@
-import type { Logger } from 'pino';
 import type { Probes } from './api/health.ts';
 import { type Scrape, scraper } from './api/metrics.ts';
 import { queueDepths } from './api/queue-depths.ts';
 import type { SqsClient } from './clients/sqs.ts';
-import { describe } from './errors.ts';
 import { takeCensus } from './jobs/census.ts';
 import type { Base } from './service-base.ts';
 
@@ -11,7 +9,7 @@ import type { Base } from './service-base.ts';
 export function openProbes({ settings, clients, redis }: Base, queues: ReadonlySet<string>): Probes {
   const { chef, nagios, archive, sqs } = clients;
   return {
-    redis: { check: () => redis.check.now(), vital: true },
+    redis: { check: () => redis.check.now(), vital: true, logged: true },
     chef: { check: () => chef.probe(), vital: false },
     ...(nagios && { nagios: { check: () => nagios.probe(), vital: false } }),
     archive: { check: () => archive.probe(), vital: false },
@@ -34,14 +32,6 @@ export function openScrape(
     certificates: () => certificates.size,
     queues: () => depths(queues),
   });
-}
-
-export async function tellWhatIsMissing(probes: Probes, log: Logger): Promise<void> {
-  for (const [name, { check }] of Object.entries(probes)) {
-    const tell = (error: unknown) =>
-      log.warn({ part: name, err: describe(error) }, 'not reachable yet; its jobs wait');
-    await check().catch(tell);
-  }
 }
 
 async function reach(sqs: SqsClient, queues: Iterable<string>): Promise<void> {

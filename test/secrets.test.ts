@@ -122,7 +122,7 @@ test('no secret is logged, answered, or kept in Redis, whatever goes wrong', asy
   await ask('POST', '/events', { kind: 'delete', node: 'chef-is-away' });
   await until('Chef to be missed', async () => {
     await ask('GET', '/readyz');
-    return /unreachable: Chef server .*ECONNREFUSED/.test(String(answers.at(-2)));
+    return /chef.{1,6}unreachable: connection refused/.test(String(answers.at(-2)));
   });
   await ask('GET', '/jobs');
   webhook.stop();

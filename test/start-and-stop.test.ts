@@ -98,6 +98,9 @@ describe('start', () => {
       'the log to say so',
       () => /"part":"chef"/.test(service.output()) && /"part":"nagios"/.test(service.output()),
     );
+    // Strangers read it too: addresses are in the log alone.
+    expect(JSON.stringify(body)).not.toContain(String(port));
+    expect(service.output()).toContain(`http://127.0.0.1:${port}/nagios/`);
   });
 
   test('before Redis: refuses events until it is there, then works', async () => {

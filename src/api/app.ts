@@ -11,7 +11,7 @@ import type { Tracing } from '../tracing.ts';
 import { archiveRoutes } from './archives.ts';
 import { identify, requireCaller } from './auth.ts';
 import { eventRoutes } from './events.ts';
-import { healthRoutes, type Probes } from './health.ts';
+import { type Health, healthRoutes } from './health.ts';
 import { jobRoutes } from './jobs.ts';
 import { type Live, liveRoutes } from './live.ts';
 import { metricsRoutes, type Scrape } from './metrics.ts';
@@ -39,7 +39,7 @@ export interface ApiDependencies {
   dispatcher: Dispatcher;
   trigger: Trigger;
   archive: Archive;
-  probes: Probes;
+  health: () => Promise<Health>;
   scrape: Scrape;
   tracing: Tracing;
   live: Live;
@@ -60,7 +60,7 @@ export function createApp({
   dispatcher,
   trigger,
   archive,
-  probes,
+  health,
   scrape,
   tracing,
   live,
@@ -72,7 +72,7 @@ export function createApp({
   const app = bareApp(log);
   app.use(['/sns', '/events'], tracedRequests(tracing));
   app.use(snsRoutes(door));
-  app.use(healthRoutes(probes));
+  app.use(healthRoutes(health));
   app.use(metricsRoutes(scrape));
   app.use(pageRoutes());
   app.use(QUEUES, tokenOfCookie);
@@ -101,8 +101,8 @@ export function createApp({
 }
 
 /** What a process without the API answers: only whether it lives and is ready, and its metrics. */
-export function createHealthApp(probes: Probes, scrape: Scrape, log: Logger): Express {
-  return closed(bareApp(log).use(healthRoutes(probes), metricsRoutes(scrape)));
+export function createHealthApp(health: () => Promise<Health>, scrape: Scrape, log: Logger): Express {
+  return closed(bareApp(log).use(healthRoutes(health), metricsRoutes(scrape)));
 }
 
 function bareApp(log: Logger): Express {
