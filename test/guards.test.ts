@@ -98,8 +98,9 @@ describe('a node', () => {
     const { jobId } = await publish(claim);
     await becomes(jobId, 'held');
     expect((await decide(jobId, 'discard')).body).toMatchObject({
-      state: 'failed',
+      state: 'discarded',
       error: { code: 'discarded', message: 'discarded by tests' },
+      reasons: [{ code: 'other-instance' }],
     });
     const again = signed(privateKey, { method: 'delete', chef_name: name, instance_id: instanceId(next) });
     expect(await publish(again)).toEqual({ outcome: 'duplicate', jobId });
@@ -184,13 +185,13 @@ describe('more deletions than the budget', () => {
     expect(webhook.alerts.map(({ name, whatHappened }) => [name, whatHappened])).toEqual([
       ['too-many-deletions', expect.stringContaining('more than 50 deletions within 10 minutes')],
     ]);
-    expect(webhook.alerts[0]?.whatToDo).toContain('POST /jobs/approve?kind=delete');
+    expect(webhook.alerts[0]?.whatToDo).toContain('POST /jobs/approve?error=over-budget');
 
     // A name that was used again while its job was held is not approved by that.
     const [held] = await api.jobs('state=held&limit=1');
     const reused = held?.node ?? '';
     await world.chef.chef.updateNode(nodeOf({ name: reused, instanceId: instanceId(++next) }));
-    expect(await api.request('POST', '/jobs/approve?kind=delete')).toEqual({
+    expect(await api.request('POST', '/jobs/approve?error=over-budget')).toEqual({
       status: 202,
       body: { count: 450 },
     });
@@ -243,11 +244,17 @@ describe('EC2, where it is asked', () => {
     await isGone('ec2-running');
   });
 
-  test.each(['shutting-down', 'terminated', undefined])('lets one go that is %s', async state => {
+  test.each(['shutting-down', 'terminated'])('lets one go that is %s', async state => {
     const job = await becomes(await death(`ec2-${state}`, state), 'done');
-    const said = state === undefined ? 'EC2 does not know it' : `EC2 says ${state}`;
-    expect(job.steps.find(step => step.name === 'guard')?.note).toBe(said);
+    expect(job.steps.find(step => step.name === 'guard')?.note).toBe(`EC2 says ${state}`);
     await isGone(`ec2-${state}`);
+  });
+
+  test('holds the deletion of an instance that it does not know, while the node does not say where it is', async () => {
+    const job = await becomes(await death('ec2-unknown'), 'held');
+    expect(job.reasons).toMatchObject([{ code: 'unverified' }]);
+    expect(job.error?.message).toContain('the node does not say which account it is in (ec2.account_id)');
+    await lives('ec2-unknown');
   });
 
   test('is believed a moment later, when it shows one that has just ended as running', async () => {
@@ -264,14 +271,14 @@ describe('EC2, where it is asked', () => {
     const redis = new Redis(world.redis.url);
     for (const id of ids) {
       const job = `${env['REDIS_PREFIX']}:job:${id}`;
-      await until('EC2 to be missed', async () => (await redis.hget(job, 'facts'))?.includes('ec2AwaySince'));
+      await until('EC2 to be missed', async () => (await redis.hget(job, 'facts'))?.includes('awayFrom'));
       await until('the job to say so', async () =>
         (await api.job(id)).error?.message.includes('ec2:DescribeInstances'),
       );
       // Two minutes pass.
       await until(`job ${id} to be held`, async () => {
         const facts = JSON.parse((await redis.hget(job, 'facts')) ?? '{}');
-        if (facts.ec2AwaySince) await redis.hset(job, 'facts', JSON.stringify({ ...facts, ec2AwaySince: 1 }));
+        if (facts.awayFrom) await redis.hset(job, 'facts', JSON.stringify({ ...facts, awayFrom: 1 }));
         return (await api.job(id)).state === 'held';
       });
     }
@@ -280,7 +287,7 @@ describe('EC2, where it is asked', () => {
     await until('the alert', () => verifying.output().includes('alert: error instances-unverified'));
     expect(verifying.output().split('alert: error instances-unverified')).toHaveLength(2);
     ec2.unreachable(false);
-    await api.request('POST', '/jobs/approve?kind=delete&node=ec2-away-1');
+    await api.request('POST', '/jobs/approve?error=unverified&node=ec2-away-1');
     await becomes(ids[0] ?? '', 'done');
     await isGone('ec2-away-1');
   });
@@ -289,9 +296,9 @@ describe('EC2, where it is asked', () => {
     ec2.asked.length = 0;
     await Promise.all(Array.from({ length: 20 }, (_, at) => death(`ec2-many-${at}`, 'terminated')));
     await api.settled(['done', 'held']);
-    // Three times for each: by the guard, and right before each deletion.
-    expect(ec2.asked.flatMap(({ ids }) => ids)).toHaveLength(60);
-    expect(ec2.asked.length).toBeLessThan(30);
+    // An instance that ended does not come back, so it is asked about once.
+    expect(ec2.asked.flatMap(({ ids }) => ids)).toHaveLength(20);
+    expect(ec2.asked.length).toBeLessThan(10);
   });
 });
 

@@ -124,8 +124,10 @@ local function accept(arrival, from, to)
     end
     if again then
       if all_steps then forget_steps(job) end
+      local was_done = job.state == 'done'
       reopen(job, tokens, unpack(set))
-      return 'accepted'
+      -- What is the same termination stays a duplicate for its sender, whatever is looked at again.
+      return was_done and evidence.from ~= 'person' and 'duplicate' or 'accepted'
     end
     if #set > 0 then redis.call('HSET', job.record, unpack(set)) end
     return 'duplicate'
