@@ -11,7 +11,8 @@ import { instanceId, startWorld, type World } from './parts/world.ts';
 const MAIN = new URL('../src/cli/main.ts', import.meta.url).pathname;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-const ago = (ms: number) => new Date(Date.now() - ms);
+const START = Date.now();
+const ago = (ms: number) => new Date(START - ms);
 const ACCOUNT = '000000000001';
 const REGION = 'eu-west-1';
 /** What Ohai says of hosts in the account and region that are asked. */
@@ -249,7 +250,7 @@ describe('applying a sweep', () => {
     for (const name of Object.keys(HOSTS))
       expect([name, await registered(name)]).toEqual([name, name !== 'young']);
 
-    // An orphaned node whose termination was dealt with: its job runs again.
+    // The node is saved again as it was, after its job is done: the job runs again.
     await world.chef.chef.createNode(nodeOf(hostOf('young', HOSTS.young)));
     const again = await run(['--apply', '--json']);
     expect(
