@@ -137,7 +137,9 @@ export const schema = z.object({
   LIFECYCLE_RESULT: z
     .enum(['CONTINUE', 'ABANDON'])
     .default('CONTINUE')
-    .describe('how a lifecycle action is completed; ABANDON skips the group’s other hooks'),
+    .describe(
+      'how a lifecycle action is completed; ABANDON skips the group’s other hooks, and with an instance lifecycle policy that retains instances it leaves the instance running',
+    ),
   LIFECYCLE_HOOKS: list
     .prefault('*')
     .pipe(z.array(z.string().refine(isGlob, 'has a [ without its ]')))
@@ -176,7 +178,7 @@ export const schema = z.object({
   VERIFY_EC2: flag
     .prefault('false')
     .describe(
-      'ask EC2 (`ec2:DescribeInstances`) before each deletion: what it shows alive is held, what it does not know is dead',
+      'ask EC2, and Auto Scaling about lifecycle actions, before each deletion: if the instance lives, or may live, the job is held',
     ),
   PROTECTED_NODES: patterns.describe('glob patterns of node names never deleted'),
   NAGIOS_URL: url('https:', 'http:')
