@@ -166,6 +166,12 @@ export const schema = z.object({
     .string()
     .default('default')
     .describe('where the three are unset: this profile of `~/.chef/credentials`'),
+  CHEF_CA_FILE: z
+    .string()
+    .optional()
+    .describe(
+      'further certificates (PEM) trusted for the Chef server: its own, if it is self-signed, or its authority’s; `~/.chef/trusted_certs` counts too if the profile is used',
+    ),
   CHEF_SIGNING: z
     .enum(['1.3', '1.1'])
     .default('1.3')

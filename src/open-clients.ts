@@ -14,6 +14,7 @@ import type { ObserveCall } from './clients/http.ts';
 import { NagiosClient } from './clients/nagios.ts';
 import { SnsClient } from './clients/sns.ts';
 import { SqsClient } from './clients/sqs.ts';
+import { readCertificates, readTrustedCerts } from './clients/trusted-certificates.ts';
 import type { Closing } from './closing.ts';
 import { type Settings, SettingsError } from './config.ts';
 import { describe } from './errors.ts';
@@ -54,16 +55,35 @@ export async function openClients(
 
 function openChef(settings: Settings, observe: ObserveCall | undefined): ChefClient {
   const { CHEF_SERVER_URL, CHEF_CLIENT_NAME, CHEF_CLIENT_KEY, CHEF_PROFILE } = settings;
+  const trusted = trustedByFile(settings);
   try {
     const access =
       CHEF_SERVER_URL && CHEF_CLIENT_NAME && CHEF_CLIENT_KEY
-        ? { url: CHEF_SERVER_URL.href, clientName: CHEF_CLIENT_NAME, key: CHEF_CLIENT_KEY }
-        : readCredentials(CHEF_PROFILE, `${homedir()}/.chef/credentials`);
+        ? { url: CHEF_SERVER_URL.href, clientName: CHEF_CLIENT_NAME, key: CHEF_CLIENT_KEY, trusted }
+        : knifeAccess(CHEF_PROFILE, trusted);
     return new ChefClient({ ...access, signing: settings.CHEF_SIGNING, observe });
   } catch (error) {
     const names = CHEF_SERVER_URL ? 'CHEF_SERVER_URL, CHEF_CLIENT_KEY' : 'CHEF_SERVER_URL';
     throw new SettingsError([`${names}: ${CHEF_SERVER_URL ? '' : 'not set, and '}${describe(error)}`]);
   }
+}
+
+function trustedByFile({ CHEF_CA_FILE }: Settings): string[] {
+  try {
+    return CHEF_CA_FILE ? readCertificates(CHEF_CA_FILE) : [];
+  } catch (error) {
+    throw new SettingsError([`CHEF_CA_FILE: ${describe(error)}`]);
+  }
+}
+
+/** What knife uses: its credentials, and the certificates that it trusts. */
+function knifeAccess(profile: string, trusted: string[]) {
+  const folder = `${homedir()}/.chef`;
+  return {
+    ...readCredentials(profile, `${folder}/credentials`),
+    trusted: [...trusted, ...readTrustedCerts(`${folder}/trusted_certs`)],
+    trustAdvice: `run knife ssl fetch, which saves it in ${folder}/trusted_certs, or set CHEF_CA_FILE to a PEM file with it or its authority`,
+  };
 }
 
 function openNagios(settings: Settings, observe: ObserveCall | undefined): NagiosClient | undefined {

@@ -14,6 +14,10 @@ export interface ChefOptions {
   clientName: string;
   /** RSA private key, PEM (PKCS#1 or PKCS#8). */
   key: string;
+  /** Certificates (PEM) that are trusted besides Node's own authorities. */
+  trusted?: readonly string[];
+  /** How to trust the server's certificate if it is not. @default by CHEF_CA_FILE */
+  trustAdvice?: string;
   /** 1.3 unless told. */
   signing?: SigningVersion;
   /** Limit of one attempt in milliseconds; 10,000 unless told. */
@@ -40,6 +44,8 @@ export interface ChefCall {
 
 /** How long the health check waits, in milliseconds. */
 const PROBE_TIMEOUT_MS = 3_000;
+const TRUST_ADVICE =
+  'set CHEF_CA_FILE to a PEM file with it or its authority, such as knife ssl fetch saves in ~/.chef/trusted_certs';
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** Signed requests to one Chef server, as one client. */
@@ -61,15 +67,16 @@ export class ChefConnection {
     this.#signing = options.signing ?? '1.3';
     this.#now = options.now ?? (() => new Date());
     const timeoutMs = options.timeoutMs ?? 10_000;
-    const limits = { service: 'Chef server', maxBytes: MAX_ANSWER_BYTES, observe: options.observe };
+    const { trusted, trustAdvice = TRUST_ADVICE, observe } = options;
+    const common = { service: 'Chef server', maxBytes: MAX_ANSWER_BYTES, trusted, trustAdvice, observe };
     this.#http = new HttpClient({
-      ...limits,
+      ...common,
       timeoutMs,
       attempts: 3,
       connections: options.connections ?? 128,
     });
     const probeMs = Math.min(timeoutMs, PROBE_TIMEOUT_MS);
-    this.#probing = new HttpClient({ ...limits, timeoutMs: probeMs, attempts: 1, connections: 1 });
+    this.#probing = new HttpClient({ ...common, timeoutMs: probeMs, attempts: 1, connections: 1 });
   }
 
   /**

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Agent, type Dispatcher, errors } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import { backoff } from '../backoff.ts';
 import { AppError, describe } from '../errors.ts';
+import { createDispatcher, type DispatcherOptions } from './http-dispatcher.ts';
+import { certificateFault } from './http-tls.ts';
 
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
@@ -24,17 +26,14 @@ export interface HttpResponse {
   text: string;
 }
 
-export interface HttpOptions {
+/** Each attempt is bounded by `timeoutMs`, from connecting to the last byte. */
+export interface HttpOptions extends DispatcherOptions {
   /** Name of the service for messages, as operators call it: `Chef server`, `Nagios`. */
   service: string;
-  /** Limit of one attempt, from connecting to the last byte, in milliseconds. */
-  timeoutMs: number;
   /** Attempts in all. */
   attempts: number;
-  /** Connections kept open to one origin; further requests wait for one of them. */
-  connections: number;
-  /** The largest answer read, in bytes. */
-  maxBytes: number;
+  /** How to trust a certificate that is not. @default by NODE_EXTRA_CA_CERTS */
+  trustAdvice?: string | undefined;
   observe?: ObserveCall | undefined;
 }
 
@@ -43,6 +42,7 @@ export type ObserveCall = (call: { service: string; status: number | undefined }
 
 /** A wait that the service asks for is taken within a request up to this long; beyond it, it is the caller's to wait. */
 const LONGEST_WAIT_MS = 5_000;
+const TRUST_ADVICE = 'set NODE_EXTRA_CA_CERTS to a PEM file with it or its authority';
 const WAITS = { firstMs: 200, longestMs: 2_000 };
 
 /**
@@ -51,16 +51,11 @@ const WAITS = { firstMs: 200, longestMs: 2_000 };
  */
 export class HttpClient {
   readonly #options: HttpOptions;
-  readonly #agent: Agent;
+  readonly #agent: Dispatcher;
 
   constructor(options: HttpOptions) {
     this.#options = options;
-    this.#agent = new Agent({
-      connections: options.connections,
-      pipelining: 1,
-      connect: { timeout: options.timeoutMs },
-      maxResponseSize: options.maxBytes,
-    });
+    this.#agent = createDispatcher(options);
   }
 
   /** @throws AppError `unavailable`, with the service's Retry-After where it gave one; `rejected` beyond `maxBytes` */
@@ -123,7 +118,7 @@ export class HttpClient {
     const why =
       error instanceof Error && error.name === 'TimeoutError'
         ? `no answer within ${this.#options.timeoutMs} ms`
-        : describe(error);
+        : (certificateFault(error, this.#options.trustAdvice ?? TRUST_ADVICE) ?? describe(error));
     return new AppError('unavailable', `${this.#name(request)}: ${why}`, { cause: error });
   }
 
