@@ -1,6 +1,7 @@
 import { AppError, describe } from '../errors.ts';
 import { isRegion } from '../queue-url.ts';
 import type { ObserveCall } from './http.ts';
+import { proxyEnvironment } from './proxy-environment.ts';
 
 /** What every client of AWS is given. What is left out is found as in every AWS SDK program. */
 export interface AwsOptions {
@@ -34,9 +35,15 @@ export function clientConfig({ endpoint, region, credentials, observe }: AwsOpti
     ...(region && { region }),
     ...(credentials && { credentials }),
     maxAttempts: 3,
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS },
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, ...throughProxies() },
     ...(observe && { logger: observingLogger(observe) }),
   };
+}
+
+/** The SDK makes agents of its own, which know nothing of the proxies that Node's have. */
+function throughProxies() {
+  const proxyEnv = proxyEnvironment();
+  return proxyEnv && { httpAgent: { proxyEnv }, httpsAgent: { proxyEnv } };
 }
 
 /** The SDK tells its logger of each call that is over, with the client's name and the answer's metadata. */

@@ -4,6 +4,7 @@ import { backoff } from '../backoff.ts';
 import { AppError, describe } from '../errors.ts';
 import { createDispatcher, type DispatcherOptions } from './http-dispatcher.ts';
 import { certificateFault } from './http-tls.ts';
+import { unusedProxy } from './proxy-environment.ts';
 
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
@@ -119,7 +120,9 @@ export class HttpClient {
       error instanceof Error && error.name === 'TimeoutError'
         ? `no answer within ${this.#options.timeoutMs} ms`
         : (certificateFault(error, this.#options.trustAdvice ?? TRUST_ADVICE) ?? describe(error));
-    return new AppError('unavailable', `${this.#name(request)}: ${why}`, { cause: error });
+    return new AppError('unavailable', `${this.#name(request)}: ${why}${unusedProxy(request.url)}`, {
+      cause: error,
+    });
   }
 
   #name({ method, url }: HttpRequest): string {
