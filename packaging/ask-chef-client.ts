@@ -4,6 +4,10 @@ import { connect } from 'node:net';
  * The packaged CHEF_CLIENT_COMMAND: connects to a socket of systemd's, which runs chef-client as root, shows the
  * output and exits with the run's exit code. The service itself needs no rights for it but to connect.
  */
+
+// EX_TEMPFAIL tells the service that a run is still under way.
+process.once('SIGTERM', () => finish(75, 'told to end; the chef-client run itself goes on'));
+
 const [path = '/run/chef-deregistration-chef-client.sock'] = process.argv.slice(2);
 
 const socket = connect(path).setEncoding('utf8');

@@ -250,9 +250,10 @@ describe.skipIf(why)(`the packages${why ? ` (not tested: ${why})` : ''}`, () => 
 
   test('let a run go on when the service that asked for it is gone', async () => {
     const run =
-      'echo begun; until [ -e /run/killed ]; do sleep 0.1; done; echo more; echo more; touch /run/finished';
+      'touch /run/begun; until [ -e /run/killed ]; do sleep 0.1; done; echo more; touch /run/finished';
     writeFileSync(machine.path('/usr/bin/chef-client'), `#!/bin/sh\n${run}\n`);
-    const asking = await machine.start(ASK_PROGRAM, ASK_ARGUMENTS, /begun/);
+    const begun = async () => existsSync(machine.path('/run/begun'));
+    const asking = await machine.start(ASK_PROGRAM, ASK_ARGUMENTS, begun);
     await asking.stop('SIGKILL');
     writeFileSync(machine.path('/run/killed'), '');
     await until('the run to end', () => existsSync(machine.path('/run/finished')));

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { openMounts } from '../parts/mounts.ts';
-import { freshDirectory, type Running, start } from '../parts/process.ts';
+import { freshDirectory, type Running, type StartOptions, start } from '../parts/process.ts';
 
 const exec = promisify(execFile);
 
@@ -11,7 +11,7 @@ const exec = promisify(execFile);
 export interface Root {
   /** Runs a program there as root; its stdout. Rejects with its output where it fails. */
   run: (program: string, ...args: string[]) => Promise<string>;
-  start: (program: string, args: string[], ready: RegExp) => Promise<Running>;
+  start: (program: string, args: string[], ready: StartOptions['ready']) => Promise<Running>;
   /** Where a file of its lies for this process. */
   path: (path: string) => string;
   close: () => Promise<void>;
