@@ -191,6 +191,29 @@ test('after a reload nobody is asked for the token again, and the queue is open 
   await stranger.context().close();
 });
 
+test('the token is kept as long as the page says: in the tab, for the queue until the browser is closed, and not after signing out', async () => {
+  const other = await open();
+  await signIn(other);
+  const cookies = () => other.context().cookies(`${service.url}/queues`);
+  const untilTheBrowserIsClosed = { path: '/queues', expires: -1, sameSite: 'Strict' };
+  expect(await cookies()).toEqual([expect.objectContaining(untilTheBrowserIsClosed)]);
+  expect(await other.context().cookies(service.url), 'no other path is sent it').toEqual([]);
+
+  await other.context().clearCookies();
+  await other.reload();
+  await other.getByText('live', { exact: true }).waitFor();
+  await other.getByRole('link', { name: 'Queue' }).click();
+  await other.getByText('jobs', { exact: true }).first().waitFor();
+  await other.goBack();
+
+  await other.getByRole('button', { name: 'Sign out' }).click();
+  await other.getByLabel(/^Token/).waitFor();
+  expect(await cookies()).toEqual([]);
+  await other.goto(`${service.url}/queues`);
+  expect(new URL(other.url()).pathname).toBe('/');
+  await other.context().close();
+});
+
 test('the connection comes back by itself after the service was restarted', async () => {
   await page.goto(service.url);
   await page.getByText('live', { exact: true }).waitFor();

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { AppError } from '../errors.ts';
 
 export const QUEUES = '/queues';
-/** Set by the page for this path only, since a browser sends no token by itself. */
+/** Set by the page for this path only and until the browser is closed, since a browser sends no token by itself. */
 const COOKIE = 'chef-deregistration-token';
 /** Bull Board has styles in its HTML. */
 const POLICY =

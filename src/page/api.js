@@ -16,19 +16,23 @@ export const token = {
   get: () => sessionStorage.getItem(KEY),
   set(value) {
     sessionStorage.setItem(KEY, value);
-    // A link carries no header: the queue's page takes the token from this, and no other path is sent it.
-    setCookie(encodeURIComponent(value), 86_400);
+    token.lend();
+  },
+  /** Lets the queue's page have the token until the browser is closed. A link carries no header, but a cookie. */
+  lend() {
+    setCookie(encodeURIComponent(token.get()));
   },
   forget() {
     sessionStorage.removeItem(KEY);
-    setCookie('', 0);
+    setCookie('', '; Max-Age=0');
   },
 };
 
-function setCookie(value, seconds) {
+/** Only the path of the queue's page is sent the cookie. @param lifetime @default until the browser is closed */
+function setCookie(value, lifetime = '') {
   const secure = location.protocol === 'https:' ? '; Secure' : '';
   // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API needs HTTPS, and the service may stand behind localhost
-  document.cookie = `${KEY}=${value}; Path=/queues; SameSite=Strict; Max-Age=${seconds}${secure}`;
+  document.cookie = `${KEY}=${value}; Path=/queues; SameSite=Strict${lifetime}${secure}`;
 }
 
 const headers = () => ({ authorization: `Bearer ${token.get()}` });

@@ -146,8 +146,11 @@ byId('token-form').addEventListener('submit', async event => {
   }
 });
 
-if (token.get()) void begin();
-else {
+if (token.get()) {
+  // The cookie may be older than this tab, or gone.
+  token.lend();
+  void begin();
+} else {
   byId('sign-in').hidden = false;
   byId('token').focus();
 }
