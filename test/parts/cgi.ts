@@ -29,11 +29,21 @@ export interface Asked {
   status?: number;
 }
 
+/**
+ * A status that is answered and the program not run; `cut`, the connection ends and the program is not run; `lose`, the
+ * connection ends after the program ran; `pretend`, Nagios's words for a command that it took, and the program is not run.
+ */
+type Fault = number | 'cut' | 'lose' | 'pretend';
+
+export type FaultOf = (asked: Asked) => Fault | undefined;
+
 export interface Gateway {
   port: number;
   requests: Asked[];
   /** Makes every nonce given so far too old, as a web server's restart does; for digest only. */
   forgetNonces: () => void;
+  /** Has requests fail for which it gives a fault; without it none does any more. */
+  fail: (faultOf?: FaultOf) => void;
   listen: () => Promise<void>;
   /** Ends all connections and refuses new ones until `listen` is called again. */
   close: () => Promise<void>;
@@ -43,8 +53,9 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const gate = options.auth === 'basic' ? basicGate(options) : digestGate(options);
   const requests: Asked[] = [];
+  let faultOf: FaultOf = () => undefined;
   const server = createServer((request, response) => {
-    answer(options, gate, requests, request, response).catch((error: unknown) => {
+    answer(options, gate, requests, faultOf, request, response).catch((error: unknown) => {
       if (!response.headersSent) response.writeHead(500);
       response.end(String(error));
     });
@@ -53,6 +64,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     port: 0,
     requests,
     forgetNonces: gate.forget,
+    fail: (fault = () => undefined) => {
+      faultOf = fault;
+    },
     listen: () =>
       new Promise((resolve, reject) => {
         server.once('error', reject);
@@ -77,6 +91,7 @@ async function answer(
   options: GatewayOptions,
   gate: Gate,
   requests: Asked[],
+  faultOf: FaultOf,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -98,7 +113,11 @@ async function answer(
   } else if (!url.pathname.startsWith(options.path) || !/^\w+\.cgi$/.test(asked.cgi)) {
     response.writeHead(404).end('<h1>Not Found</h1>');
   } else {
-    await run(options, asked.cgi, url, request, body, response);
+    const fault = faultOf(asked);
+    if (fault === 'cut') response.destroy();
+    else if (fault === 'pretend') response.end('Your command request was successfully submitted to Nagios');
+    else if (typeof fault === 'number') response.writeHead(fault).end('<h1>Not here</h1>');
+    else await run(options, asked.cgi, url, request, body, response, fault === 'lose');
   }
 }
 
@@ -110,6 +129,7 @@ async function run(
   request: IncomingMessage,
   body: Buffer,
   response: ServerResponse,
+  isLost: boolean,
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
@@ -124,11 +144,13 @@ async function run(
       CONTENT_TYPE: request.headers['content-type'],
       CONTENT_LENGTH: String(body.length),
       HTTP_COOKIE: request.headers.cookie,
+      HTTP_REFERER: request.headers.referer,
       REMOTE_USER: options.username,
       AUTH_TYPE: options.auth,
       ...options.env,
     },
   });
+  if (isLost) return void response.destroy();
   for (const [name, value] of answer.headers) response.appendHeader(name, value);
   response.writeHead(answer.status).end(answer.text);
 }

@@ -5,6 +5,10 @@ import { unpacked } from './process.ts';
 export interface NagiosHost {
   name: string;
   services: string[];
+  /** @default 127.0.0.1 */
+  address?: string;
+  alias?: string;
+  displayName?: string;
 }
 
 export interface NagiosSettings {
@@ -103,8 +107,14 @@ function objects(hosts: NagiosHost[]): string {
       host_notification_commands: 'always-fine',
       service_notification_commands: 'always-fine',
     }),
-    ...hosts.flatMap(({ name, services }) => [
-      define('host', { host_name: name, address: '127.0.0.1', ...idle }),
+    ...hosts.flatMap(({ name, services, address = '127.0.0.1', alias, displayName }) => [
+      define('host', {
+        host_name: name,
+        address,
+        ...(alias && { alias }),
+        ...(displayName && { display_name: displayName }),
+        ...idle,
+      }),
       ...services.map(service =>
         define('service', { host_name: name, service_description: service, ...idle }),
       ),

@@ -1,11 +1,14 @@
 import { rmSync } from 'node:fs';
-import { type Asked, startGateway } from './cgi.ts';
+import { type Asked, type FaultOf, startGateway } from './cgi.ts';
 import { runCgi } from './cgi-program.ts';
-import { type NagiosHost, writeConfig } from './nagios-config.ts';
+import { type NagiosHost as ConfiguredHost, writeConfig } from './nagios-config.ts';
 import { freshDirectory, type Running, start, unpacked, until } from './process.ts';
 
+/** A host; it gets the services `disk` and `ssh` if none are given. */
+export type NagiosHost = Omit<ConfiguredHost, 'services'> & Partial<ConfiguredHost>;
+
 export interface NagiosOptions {
-  /** At least one: Nagios wants it. A plain name gets the services `disk` and `ssh`. */
+  /** At least one: Nagios wants it. */
   hosts: (string | NagiosHost)[];
   auth?: 'basic' | 'digest' | 'digest-sha-256';
   dateFormat?: 'us' | 'euro' | 'iso8601' | 'strict-iso8601';
@@ -49,6 +52,7 @@ export interface Nagios {
     refuse: () => Promise<void>;
     open: () => Promise<void>;
     forgetNonces: () => void;
+    fail: (faultOf?: FaultOf) => void;
   };
   stop: () => Promise<void>;
 }
@@ -110,7 +114,12 @@ export async function startNagios(options: NagiosOptions): Promise<Nagios> {
         return String(Object.keys(data.hostlist).sort()) === String(names);
       });
     },
-    gateway: { refuse: gateway.close, open: gateway.listen, forgetNonces: gateway.forgetNonces },
+    gateway: {
+      refuse: gateway.close,
+      open: gateway.listen,
+      forgetNonces: gateway.forgetNonces,
+      fail: gateway.fail,
+    },
     stop: async () => {
       await gateway.close();
       await daemon.stop();
@@ -119,6 +128,14 @@ export async function startNagios(options: NagiosOptions): Promise<Nagios> {
   };
 }
 
-function host(given: string | NagiosHost): NagiosHost {
-  return typeof given === 'string' ? { name: given, services: ['disk', 'ssh'] } : given;
+function host(given: string | NagiosHost): ConfiguredHost {
+  return { services: ['disk', 'ssh'], ...(typeof given === 'string' ? { name: given } : given) };
 }
+
+/** A fault of a Nagios without these programs: the web server answers with this status. */
+export function without(cgis: string[], status = 404): FaultOf {
+  return ({ cgi }) => (cgis.includes(cgi) ? status : undefined);
+}
+
+/** Both are there since Nagios Core 4.0.7. */
+export const JSON_CGIS = ['statusjson.cgi', 'objectjson.cgi'];

@@ -1,6 +1,6 @@
 import { type Aws, startAws } from './aws.ts';
 import { type ChefServer, startChefServer } from './chef-server.ts';
-import { type Nagios, startNagios } from './nagios.ts';
+import { type Nagios, type NagiosHost, startNagios } from './nagios.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import { type SnsPublisher, startSnsPublisher } from './sns-publisher.ts';
 
@@ -21,18 +21,21 @@ export interface World {
 
 export interface WorldOptions {
   /** Hosts that Nagios knows. */
-  hosts: string[];
+  hosts: (string | NagiosHost)[];
+  /** How often Nagios writes what its CGIs show. */
+  statusUpdateSeconds?: number;
   /** Starts SNS and SQS, where the service finds or makes its two pairs of this id; without it, it is told two topics. */
   queueId?: string;
   /** Of redis-server. */
   redisArguments?: string[];
 }
 
-export async function startWorld({ hosts, queueId, redisArguments = [] }: WorldOptions): Promise<World> {
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const { hosts, statusUpdateSeconds = 1, queueId, redisArguments = [] } = options;
   const [redis, chef, nagios, aws] = await Promise.all([
     startRedis({ args: redisArguments }),
     startChefServer(),
-    startNagios({ hosts }),
+    startNagios({ hosts, statusUpdateSeconds }),
     queueId === undefined ? undefined : startAws({ durable: false }),
   ]);
   const hostTopic = `arn:aws:sns:eu-west-1:000000000000:chef-client-deregistration-queue-${queueId ?? 'test'}`;
