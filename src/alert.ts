@@ -32,7 +32,8 @@ export const ALERTS = {
   },
   'job-held': {
     severity: 'warning',
-    whatToDo: 'read GET /jobs/ID, then decide: POST /jobs/ID/approve lets it pass this reason for the machine that is shown, POST /jobs/ID/discard gives it up',
+    whatToDo:
+      'read GET /jobs/ID, then decide: POST /jobs/ID/approve lets it pass this reason for the machine that is shown, POST /jobs/ID/discard gives it up',
   },
   'too-many-deletions': {
     severity: 'error',

@@ -58,7 +58,7 @@ function parts(settings: Settings, clients: Clients, closing: Closing): Record<s
     chef: () => chef.probe().then(() => undefined),
     nagios: async () => {
       if (!nagios) return { state: 'unused', note: 'NAGIOS_URL is not set: hosts get no downtime' };
-      return void (await nagios.probe());
+      return nagios.probe().then(() => undefined, unlessOptional(settings.NAGIOS_REQUIRED));
     },
     archive: () => archive.probe().then(() => undefined),
     aws: () => aws(settings, clients),
@@ -72,6 +72,14 @@ async function redis(settings: Settings, closing: Closing): Promise<Omit<Finding
   closing.add('Redis', opened, each => each.close());
   await opened.check.now();
   return { state: 'ok', ...(warnings.length > 0 && { note: warnings.join('; ') }) };
+}
+
+/** A Nagios that can show no downtime is good enough where none must be proved. */
+function unlessOptional(required: boolean): (error: unknown) => Omit<Finding, 'part'> {
+  return error => {
+    if (required || !(error instanceof AppError && error.code === 'unsupported')) throw error;
+    return { state: 'ok', note: describe(error) };
+  };
 }
 
 /** A log that is only read here: what Redis is warned of at start. */

@@ -204,7 +204,9 @@ export const schema = z.object({
   NAGIOS_TIMEZONE: timeZone.optional().describe('the Nagios server’s zone; the host’s own where unset'),
   NAGIOS_REQUIRED: flag
     .prefault('false')
-    .describe('`true`: no deletion while Nagios cannot be reached; `false`: retried, then noted and passed'),
+    .describe(
+      '`true`: no deletion before Nagios shows the downtime; `false`: retried, then noted and passed',
+    ),
   ARCHIVE_URL: z
     .string()
     .regex(

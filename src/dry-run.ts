@@ -25,7 +25,8 @@ export function dryClients(clients: Clients): Clients {
       ...(['getNode', 'getClient', 'getClientKeys', 'clientIdentity', 'hasKeyOf', 'snapshot'] as const),
       ...(['findNodeNames', 'listNodes', 'probe', 'close'] as const),
     ]),
-    nagios: nagios && readOnly('Nagios', nagios, ['knowsHost', 'listDowntimes', 'probe', 'close']),
+    nagios:
+      nagios && readOnly('Nagios', nagios, ['hostsNamed', 'showHost', 'listDowntimes', 'probe', 'close']),
     archive: {
       ...readOnly('archive', archive, ['get', 'list', 'close']),
       save: () => refuse('archive', 'save'),

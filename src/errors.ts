@@ -20,6 +20,8 @@ export type ErrorCode =
   | 'permission'
   /** A service refused for a reason that trying again does not change. */
   | 'rejected'
+  /** A service is too old, or set up without a part of it, for what is asked of it. */
+  | 'unsupported'
   /** The node or client is never deleted, whatever anybody says. */
   | 'never-deleted'
   | HoldCode;
@@ -46,8 +48,6 @@ export type HoldCode =
   | 'overruled'
   /** More deletions than the window allows. */
   | 'over-budget'
-  /** A downtime must be proved before the deletion, and this Nagios cannot show one. */
-  | 'unproved-downtime'
   /** The host did not sign its message. */
   | 'unsigned'
   /** The signature of the host's message does not count. */
@@ -80,6 +80,7 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   credentials: 500,
   permission: 500,
   rejected: 500,
+  unsupported: 500,
   'never-deleted': 500,
   protected: 500,
   'other-instance': 500,
@@ -91,7 +92,6 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   unverified: 500,
   overruled: 500,
   'over-budget': 500,
-  'unproved-downtime': 500,
   unsigned: 500,
   'bad-signature': 500,
   stale: 500,
@@ -112,6 +112,7 @@ export const JOB_FATE: Record<ErrorCode, 'retry' | 'fail' | 'hold'> = {
   credentials: 'retry',
   permission: 'fail',
   rejected: 'fail',
+  unsupported: 'fail',
   'never-deleted': 'fail',
   protected: 'hold',
   'other-instance': 'hold',
@@ -123,7 +124,6 @@ export const JOB_FATE: Record<ErrorCode, 'retry' | 'fail' | 'hold'> = {
   unverified: 'hold',
   overruled: 'hold',
   'over-budget': 'hold',
-  'unproved-downtime': 'hold',
   unsigned: 'hold',
   'bad-signature': 'hold',
   stale: 'hold',

@@ -5,7 +5,7 @@ import type { JobKind, StepName } from './job.ts';
  *
  * The client goes before the node: a chef-client that is just finishing can then no longer save its node, and a node
  * it saved in the last moment is found by `verify`. The proof of the downtime comes last, since Nagios shows one only
- * at its next status update, and nothing else depends on it; not even an instance that waits for its lifecycle action.
+ * at its next status update; only if Nagios is required, the step `downtime` waits for it before anything is deleted.
  *
  * A restore makes the client before the node, since a node's ACL can name only clients that are there.
  */

@@ -30,7 +30,8 @@ const LOOKS = [
     'listNodes',
   ],
   ...[
-    'knowsHost',
+    'hostsNamed',
+    'showHost',
     'listDowntimes',
     'get',
     'list',

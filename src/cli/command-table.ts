@@ -43,7 +43,10 @@ const MANY: Options = {
   ...WAIT,
 };
 const HELD_FOR: Options = {
-  reason: { type: 'string', help: 'with --all: only jobs that are held for just this reason, such as over-budget' },
+  reason: {
+    type: 'string',
+    help: 'with --all: only jobs that are held for just this reason, such as over-budget',
+  },
 };
 const LIMIT: Options = { limit: { type: 'string', help: 'at most so many, 50 unless told' } };
 

@@ -52,15 +52,28 @@ export class NagiosHttp {
     });
   }
 
+  /** Base URL of the CGIs, without name and password. */
+  get url(): string {
+    return this.#base.href;
+  }
+
   /**
    * The answer, always of status 200.
    * @throws AppError `unavailable`, `credentials`, `permission` (403), `rejected` (404 and the rest)
    */
   async request(request: CgiRequest): Promise<HttpResponse> {
+    return this.accept(request, await this.ask(request));
+  }
+
+  /**
+   * The answer, whatever its status but 401.
+   * @throws AppError `unavailable`, `credentials`
+   */
+  async ask(request: CgiRequest): Promise<HttpResponse> {
     for (let challenged = false; ; challenged = true) {
       const scheme = this.#scheme;
       const response = await this.#send(request);
-      if (response.status !== 401) return this.#accept(request, response);
+      if (response.status !== 401) return response;
       // A digest nonce may have grown old, told by stale=true or, after a restart, by nothing: the new one decides.
       if (challenged || scheme?.name === 'basic') throw this.#refused();
       this.#learn(response);
@@ -81,7 +94,8 @@ export class NagiosHttp {
       repeatable: !form,
       ...(form ? { body: new URLSearchParams(form).toString() } : {}),
       headers: () => ({
-        ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+        // Icinga 1 takes a command only from its own form's page.
+        ...(form ? { 'content-type': 'application/x-www-form-urlencoded', referer: url.href } : {}),
         ...(cookie ? { cookie } : {}),
         ...this.#authorization(method, url.pathname + url.search),
       }),
@@ -129,7 +143,8 @@ export class NagiosHttp {
     );
   }
 
-  #accept({ cgi }: CgiRequest, response: HttpResponse): HttpResponse {
+  /** @returns the answer if its status is 200 @throws AppError as `request` for any other */
+  accept({ cgi }: CgiRequest, response: HttpResponse): HttpResponse {
     const { status, text } = response;
     if (status === 200) return response;
     const where = `Nagios at ${this.#base}`;

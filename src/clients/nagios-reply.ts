@@ -12,7 +12,9 @@ export type CommandReply =
 export function readCommandReply(html: string): CommandReply {
   if (html.includes('successfully submitted')) return { kind: 'submitted' };
   const words = pageWords(html);
-  if (/not authorized to commit/.test(words)) return { kind: 'not-authorized', words };
+  // Icinga 1 says it in a table of what the command was about.
+  if (/not authorized to commit/.test(words) || />Not Authorized</.test(html))
+    return { kind: 'not-authorized', words };
   if (/CSRF cookie|form id/i.test(words)) return { kind: 'form-refused', words };
   return { kind: 'refused', words };
 }
@@ -33,6 +35,19 @@ export function readCommandForm(html: string, setCookie: string | string[] | und
     formId: field('nagFormId'),
     startTime: field('start_time'),
   };
+}
+
+/** Whether a page is cmd.cgi's form, and so of a Nagios that takes commands. */
+export function isCommandForm(html: string): boolean {
+  return /<input [^>]*name=['"]cmd_typ['"]/i.test(html);
+}
+
+/** A host as extinfo.cgi of every Nagios Core shows it, those without JSON CGIs included. Source: cgi/extinfo.c */
+export function readHostPage(html: string): { name: string; address: string } | undefined {
+  const given = (what: string) =>
+    new RegExp(`function nagios_get_host_${what}\\(\\)\\s*\\{\\s*return "([^"]*)";`).exec(html)?.[1];
+  const [name, address] = [given('name'), given('address')];
+  return name === undefined || address === undefined ? undefined : { name, address };
 }
 
 /**

@@ -12,10 +12,10 @@ export interface Awaited {
   end?: Date | undefined;
 }
 
-interface Listed {
+export interface Listed {
   list: DowntimeList;
-  /** By this host's clock, in milliseconds since 1970. */
-  at: number;
+  /** When it was asked for by this host's clock, in milliseconds since 1970. */
+  askedAt: number;
 }
 
 /** Who looks within this time after another is shown the same. */
@@ -41,11 +41,12 @@ export class DowntimeWatch {
    */
   async look(awaited: Awaited): Promise<string | undefined> {
     const { host, comment, submittedAt, end } = awaited;
-    const { list, at } = await this.#ask();
-    const ageMs = list.queryTime.getTime() - list.lastUpdate.getTime();
-    const sinceMs = at - ageMs - submittedAt.getTime();
+    const listed = await this.list();
+    const { list } = listed;
+    const sinceMs = writtenAfterMs(listed, submittedAt);
+    // A name that is not ASCII comes as an empty text; the comment is of one job alone.
     const found = list.downtimes.find(
-      each => each.type === 'host' && each.host === host && each.comment === comment,
+      each => each.type === 'host' && (each.host === host || each.host === '') && each.comment === comment,
     );
     if (found && end && Math.abs(found.end.getTime() - end.getTime()) > END_TOLERANCE_MS) {
       throw rejected(
@@ -58,7 +59,7 @@ export class DowntimeWatch {
       const missing = `${Math.floor(sinceMs / 1000)} s later no downtime with comment ${JSON.stringify(comment)} is listed`;
       throw rejected(awaited, missing);
     }
-    return `its status was last written ${Math.round(ageMs / 1000)} s ago: is its daemon running?`;
+    return `its status was last written ${Math.round(ageMs(list) / 1000)} s ago: is its daemon running?`;
   }
 
   /**
@@ -75,25 +76,50 @@ export class DowntimeWatch {
       });
       if (missing === undefined) return;
       if (Date.now() >= deadline) throw unseen(awaited, missing);
-      const { signal } = this.#closing;
-      await delay(FRESH_MS, undefined, { signal }).catch(() => {
-        throw unseen(awaited, 'it is no longer waited for');
-      });
+      if (!(await this.pause())) throw unseen(awaited, 'it is no longer waited for');
     }
+  }
+
+  /** Waits until another list can be had; false if the watch was closed meanwhile. */
+  pause(): Promise<boolean> {
+    const { signal } = this.#closing;
+    return delay(FRESH_MS, true, { signal }).catch(() => false);
   }
 
   close(): void {
     this.#closing.abort();
   }
 
-  #ask(): Promise<Listed> {
+  /** All downtimes, as they were shown a second ago at the most. */
+  list(): Promise<Listed> {
     const now = Date.now();
     if (this.#last === undefined || now - this.#last.askedAt >= FRESH_MS) {
-      const listed = this.#list().then(list => ({ list, at: Date.now() }));
+      const listed = this.#list().then(list => ({ list, askedAt: now }));
       this.#last = { askedAt: now, listed };
+      // An error is for those who asked at the same time, and not kept for others.
+      listed.catch(() => {
+        if (this.#last?.listed === listed) this.#last = undefined;
+      });
     }
     return this.#last.listed;
   }
+}
+
+/** Whether a list surely shows what a command did that Nagios had taken at this time. */
+export function showsWorkOf(listed: Listed, submittedAt: Date): boolean {
+  return writtenAfterMs(listed, submittedAt) >= SURELY_READ_MS;
+}
+
+/**
+ * At least how long after a time the status was written. By this host's clock: of Nagios's clock only the age of its status
+ * counts, and a slow answer does not make the status younger.
+ */
+function writtenAfterMs({ list, askedAt }: Listed, time: Date): number {
+  return askedAt - ageMs(list) - time.getTime();
+}
+
+function ageMs({ queryTime, lastUpdate }: DowntimeList): number {
+  return queryTime.getTime() - lastUpdate.getTime();
 }
 
 /** A downtime of which nothing is known yet, and why. */

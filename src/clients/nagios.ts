@@ -1,12 +1,13 @@
-import { AppError } from '../errors.ts';
+import { AppError, describe } from '../errors.ts';
 import type { ObserveCall } from './http.ts';
 import { NagiosCommands } from './nagios-commands.ts';
 import { cleanComment } from './nagios-comment.ts';
 import { formatNagiosDate, type NagiosDateFormat, unambiguous } from './nagios-date.ts';
+import { type NagiosHost, NagiosHosts } from './nagios-hosts.ts';
 import { NagiosHttp } from './nagios-http.ts';
-import { isRecord, readJsonReply } from './nagios-reply.ts';
+import { NagiosJson } from './nagios-json.ts';
 import { checkedData, type DowntimeList, readDowntimeList, readTimes } from './nagios-status.ts';
-import { type Awaited, DowntimeWatch } from './nagios-watch.ts';
+import { type Awaited, DowntimeWatch, showsWorkOf } from './nagios-watch.ts';
 
 export interface NagiosOptions {
   /** Base URL of the CGIs. */
@@ -27,7 +28,9 @@ export interface NagiosOptions {
 
 export type Scheduled =
   | { outcome: 'submitted'; submittedAt: Date; start: Date; end: Date }
-  | { outcome: 'unknown-host' };
+  | { outcome: 'unknown-host' }
+  /** Either, of a server that cannot tell which: no such host, or the user may not command it. */
+  | { outcome: 'refused' };
 
 /** A probe is asked by people and load balancers that wait. */
 const PROBE_TIMEOUT_MS = 3_000;
@@ -35,14 +38,17 @@ const PROBE_TIMEOUT_MS = 3_000;
 const STATUS_TOO_OLD_MS = 120_000;
 
 /**
- * Nagios through its CGIs: downtimes are scheduled, proved to stand, listed and cancelled.
- * Every method throws AppError: `unavailable`, `credentials`, `permission` or `rejected`.
+ * Nagios through its CGIs: hosts are found by name; downtimes are scheduled, proved to stand, listed and cancelled.
+ * Every method throws AppError: `unavailable`, `credentials`, `permission`, `rejected`, or `unsupported` for what a Nagios
+ * without JSON CGIs (Nagios Core before 4.0.7, Icinga 1) cannot show.
  */
 export class NagiosClient {
   readonly #options: NagiosOptions;
   readonly #timezone: string;
   readonly #http: NagiosHttp;
   readonly #probeHttp: NagiosHttp;
+  readonly #json: NagiosJson;
+  readonly #hosts: NagiosHosts;
   readonly #commands: NagiosCommands;
   readonly #watch: DowntimeWatch;
 
@@ -59,6 +65,8 @@ export class NagiosClient {
       connections: 1,
       attempts: 1,
     });
+    this.#json = new NagiosJson(this.#http);
+    this.#hosts = new NagiosHosts(this.#http, this.#json);
     this.#commands = new NagiosCommands(this.#http, {
       dateFormat: options.dateFormat,
       timezone: this.#timezone,
@@ -101,7 +109,8 @@ export class NagiosClient {
         ? services
         : await this.#commands.send('scheduleHostDowntime', host, { ...fields, childoptions: '0' });
     if (sent === 'submitted') return { outcome: 'submitted', submittedAt: new Date(), start, end };
-    if (!(await this.knowsHost(host))) return { outcome: 'unknown-host' };
+    const known = await this.#mayKnow(host);
+    if (known !== 'yes') return { outcome: known === 'no' ? 'unknown-host' : 'refused' };
     throw new AppError(
       'permission',
       `Nagios does not let user ${this.#http.username ?? '(none)'} schedule downtime for ${host}: add it to authorized_for_all_host_commands and authorized_for_all_service_commands in cgi.cfg`,
@@ -111,7 +120,7 @@ export class NagiosClient {
   /** All downtimes that the user may see, in one query, as the daemon last wrote them. */
   async listDowntimes(): Promise<DowntimeList> {
     const query = { query: 'downtimelist', details: 'true' };
-    return readDowntimeList(await this.#json(this.#http, 'statusjson.cgi', query));
+    return readDowntimeList(await this.#json.query('statusjson.cgi', query));
   }
 
   /**
@@ -130,33 +139,76 @@ export class NagiosClient {
     return this.#proved(awaited, async cleaned => (await this.#watch.look(cleaned)) === undefined);
   }
 
+  /** Resolves if Nagios can show which downtimes stand. */
+  async canShowDowntimes(): Promise<void> {
+    await this.#watch.list();
+  }
+
   /**
-   * Cancels every downtime with exactly this comment that Nagios lists (one scheduled since its last status update is not
-   * listed yet); gives how many there were. One that is gone by then counts as cancelled.
+   * Cancels every downtime with exactly this comment that Nagios lists. One that is gone by then counts as cancelled.
+   * @param submittedAt if given, when the last command with this comment may have been submitted: it looks again until
+   * the list surely shows what became of that, for `timeoutMs` at most. Nagios shows a downtime only at its next status update
+   * @returns how many there were
+   * @throws AppError `unavailable` if no list shows it in time; what was listed until then is cancelled
    */
-  async cancelDowntimes({ comment }: { comment: string }): Promise<number> {
+  async cancelDowntimes({
+    comment,
+    submittedAt,
+    timeoutMs = 0,
+  }: {
+    comment: string;
+    submittedAt?: Date | undefined;
+    timeoutMs?: number | undefined;
+  }): Promise<number> {
     const wanted = cleanComment(comment);
-    const { downtimes } = await this.listDowntimes();
-    const found = downtimes.filter(downtime => downtime.comment === wanted);
-    await Promise.all(
-      found.map(async ({ id, type, host }) => {
-        const command = type === 'host' ? 'deleteHostDowntime' : 'deleteServiceDowntime';
-        const sent = await this.#commands.send(command, host, { down_id: String(id) });
-        if (sent === 'submitted') return;
-        const now = await this.listDowntimes();
-        if (!now.downtimes.some(downtime => downtime.id === id)) return;
+    const cancelled = new Set<number>();
+    const look = async (): Promise<boolean> => {
+      const listed = submittedAt && (await this.#watch.list());
+      const { downtimes } = listed?.list ?? (await this.listDowntimes());
+      const found = downtimes.filter(each => each.comment === wanted && !cancelled.has(each.id));
+      await Promise.all(
+        found.map(async downtime => {
+          await this.#cancel(downtime);
+          cancelled.add(downtime.id);
+        }),
+      );
+      return !listed || showsWorkOf(listed, submittedAt);
+    };
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const missing = await look().then(
+        done => (done ? undefined : 'its status was not written since; is its daemon running?'),
+        (error: unknown) => {
+          if (submittedAt && error instanceof AppError && error.code === 'unavailable')
+            return describe(error);
+          throw error;
+        },
+      );
+      if (missing === undefined) return cancelled.size;
+      if (Date.now() >= deadline || !(await this.#watch.pause())) {
         throw new AppError(
-          'permission',
-          `Nagios does not let user ${this.#http.username ?? '(none)'} cancel downtime ${id} of ${host}`,
+          'unavailable',
+          `Nagios has not shown since ${submittedAt?.toISOString()} whether there are downtimes to cancel: ${missing}`,
         );
-      }),
+      }
+    }
+  }
+
+  async #cancel({ id, type, host }: DowntimeList['downtimes'][number]): Promise<void> {
+    const command = type === 'host' ? 'deleteHostDowntime' : 'deleteServiceDowntime';
+    const sent = await this.#commands.send(command, host, { down_id: String(id) });
+    if (sent === 'submitted') return;
+    const now = await this.listDowntimes();
+    if (!now.downtimes.some(downtime => downtime.id === id)) return;
+    throw new AppError(
+      'permission',
+      `Nagios does not let user ${this.#http.username ?? '(none)'} cancel downtime ${id} of ${host}`,
     );
-    return found.length;
   }
 
   /** Resolves when Nagios lets the user in and its daemon is at work; answers or throws within seconds. */
   async probe(): Promise<void> {
-    const json = await this.#json(this.#probeHttp, 'statusjson.cgi', { query: 'programstatus' });
+    const json = await new NagiosJson(this.#probeHttp).query('statusjson.cgi', { query: 'programstatus' });
     checkedData(json, 'programstatus');
     const { lastUpdate, queryTime } = readTimes(json);
     const ageMs = queryTime.getTime() - lastUpdate.getTime();
@@ -173,11 +225,26 @@ export class NagiosClient {
     await Promise.all([this.#http.close(), this.#probeHttp.close()]);
   }
 
-  /** Whether Nagios shows us a host of this name. */
-  async knowsHost(host: string): Promise<boolean> {
-    const json = await this.#json(this.#http, 'objectjson.cgi', { query: 'host', hostname: host });
-    const result = isRecord(json['result']) ? json['result'] : {};
-    return !/could not be found/i.test(String(result['message'] ?? ''));
+  /**
+   * The hosts whose name differs from this at most in case, as Nagios spells them; an exact match comes alone. A list serves
+   * for ten seconds.
+   */
+  hostsNamed(name: string): Promise<string[]> {
+    return this.#hosts.named(name);
+  }
+
+  /** What Nagios has configured for the host of exactly this name; undefined if it shows the user none. */
+  showHost(name: string): Promise<NagiosHost | undefined> {
+    return this.#hosts.show(name);
+  }
+
+  async #mayKnow(host: string): Promise<'yes' | 'no' | 'unclear'> {
+    try {
+      return (await this.#hosts.show(host)) ? 'yes' : 'no';
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'unsupported') return 'unclear';
+      throw error;
+    }
   }
 
   async #proved<T>(awaited: Awaited, prove: (cleaned: Awaited) => Promise<T>): Promise<T> {
@@ -188,13 +255,5 @@ export class NagiosClient {
       if (error instanceof AppError && error.code === 'rejected') this.#commands.forgetForm();
       throw error;
     }
-  }
-
-  async #json(
-    http: NagiosHttp,
-    cgi: string,
-    query: Record<string, string>,
-  ): Promise<Record<string, unknown>> {
-    return readJsonReply((await http.request({ cgi, query })).text, cgi);
   }
 }

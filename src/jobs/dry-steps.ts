@@ -1,13 +1,12 @@
 import type { LifecycleResult } from '../clients/autoscaling.ts';
-import type { ChefClient } from '../clients/chef.ts';
 import { isOurHook } from '../glob.ts';
 import type { JobRecord } from './record.ts';
 import type { Step, Steps } from './run.ts';
-import { type DowntimeDependencies, hostNames, withoutNagios } from './steps/downtime.ts';
+import { type DowntimeDependencies, withoutNagios } from './steps/downtime.ts';
+import { describeSearch, monitorHosts } from './steps/monitor-host.ts';
 import { nodeOf } from './steps/restore-find.ts';
 
 export interface DryDependencies extends DowntimeDependencies {
-  chef: ChefClient;
   stamp: (jobId: string) => Promise<void>;
   lifecycleResult: LifecycleResult;
   lifecycleHooks: readonly string[];
@@ -76,16 +75,18 @@ function would(plan: Plan): Step {
   };
 }
 
-function downtime({ nagios, required }: DowntimeDependencies): Step {
+function downtime({ nagios, chef, required }: DowntimeDependencies): Step {
   return async job => {
     if (!nagios) return { state: 'skipped', note: 'NAGIOS_URL is not set' };
-    const hosts = hostNames(job);
     return withoutNagios(required, job, async () => {
-      for (const host of hosts) {
-        if (!(await nagios.knowsHost(host))) continue;
-        return { state: 'skipped', note: `would ask Nagios for a downtime of ${host} and its services` };
+      const search = { unknown: new Set<string>(), passedOver: [] };
+      for await (const host of monitorHosts(job, { nagios, chef }, search)) {
+        if (await nagios.showHost(host)) {
+          return { state: 'skipped', note: `would ask Nagios for a downtime of ${host} and its services` };
+        }
+        search.unknown.add(host);
       }
-      return { state: 'skipped', note: `would do nothing: Nagios has no host ${hosts.join(' or ')}` };
+      return { state: 'skipped', note: `would do nothing: ${describeSearch(search) || 'no node'}` };
     });
   };
 }

@@ -98,7 +98,8 @@ export class Outages {
       try {
         await vital.probe();
       } catch (error) {
-        return { vital, error };
+        // A service without a part that a job needs is there all the same; waiting does not change that.
+        if (!(error instanceof AppError && error.code === 'unsupported')) return { vital, error };
       }
     }
     return undefined;

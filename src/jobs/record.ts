@@ -17,6 +17,11 @@ export interface Facts {
   /** Whether the Chef server had the node when it was looked for. */
   inChef?: boolean;
   fqdn?: string;
+  hostname?: string;
+  /** Name that the node says its monitor knows it by (`nagios.host_name`). */
+  nagiosHost?: string;
+  /** IP addresses and DNS names that the node says it has. */
+  addresses?: string[];
   /** The instance that the node was when it was found. */
   instance?: string;
   /** AWS region that the node says it is in. */
@@ -58,6 +63,8 @@ export interface AskedDowntime {
   host: string;
   submittedAt: string;
   end?: string;
+  /** Nagios was seen to show it. */
+  seen?: true;
 }
 
 /** A job as those see it who work on it. */

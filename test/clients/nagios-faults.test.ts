@@ -7,6 +7,7 @@ interface Asked {
   method: string;
   path: string;
   cookie: string | undefined;
+  referer: string | undefined;
   form: URLSearchParams;
 }
 
@@ -22,6 +23,7 @@ async function withServer(
       method,
       path: url,
       cookie: headers.cookie,
+      referer: headers.referer,
       form: new URLSearchParams(await text(request)),
     };
     all.push(asked);
@@ -89,17 +91,111 @@ describe('a form id', () => {
   });
 });
 
-describe('a server in front of Nagios that', () => {
-  test('fails after it took a command is not sent the command again', async () => {
+test('a command names its form as the page that it comes from, without which Icinga 1 refuses it', async () => {
+  await withServer(
+    ({ method, referer }, response) => {
+      if (method === 'GET') return form('a1', response);
+      const isFromForm = /^http:\/\/127\.0\.0\.1:\d+\/nagios\/cmd\.cgi$/.test(referer ?? '');
+      response.end(isFromForm ? submitted : '<p>Error: This appears to be a CSRF attack!</p>');
+    },
+    async client => {
+      expect((await client.scheduleDowntime(request)).outcome).toBe('submitted');
+    },
+  );
+});
+
+test('a JSON CGI that is a page of the web server is missing if Nagios takes commands', async () => {
+  for (const [status, told] of [
+    [200, 'with a web page'],
+    [301, '301'],
+    [403, '403'],
+    [404, '404'],
+  ] as const) {
     await withServer(
-      (asked, response) =>
-        asked.method === 'GET' ? form('a1', response) : response.writeHead(502).end('Bad Gateway'),
+      ({ path }, response) => {
+        if (path.includes('cmd.cgi'))
+          return void response.end(`<input type='hidden' name='cmd_typ' value='55'>`);
+        response.writeHead(status).end('<html>Welcome</html>');
+      },
+      async client => {
+        for (const ask of [
+          () => client.probe(),
+          () => client.listDowntimes(),
+          () => client.hostsNamed('web-1'),
+        ]) {
+          await expect(ask()).rejects.toMatchObject({
+            code: 'unsupported',
+            message: expect.stringMatching(
+              new RegExp(`answers ${told} for \\w+json\\.cgi.* since 4\\.0\\.7`),
+            ),
+          });
+        }
+      },
+    );
+  }
+});
+
+describe('a server in front of Nagios that', () => {
+  // Nagios may have taken the command: only the step, which first looks for what it did, may send it again.
+  test.each<[string, (response: ServerResponse) => void]>([
+    ['answers 502', response => response.writeHead(502).end('Bad Gateway')],
+    ['answers 503 and asks to come back', response => response.writeHead(503, { 'retry-after': '0' }).end()],
+    ['answers 429 and asks to come back', response => response.writeHead(429, { 'retry-after': '0' }).end()],
+    ['resets the connection', response => response.socket?.resetAndDestroy()],
+    ['closes the connection', response => response.socket?.destroy()],
+    [
+      'ends in the middle of its answer',
+      response => {
+        response
+          .writeHead(200, { 'content-length': '1000' })
+          .write(submitted, () => response.socket?.destroy());
+      },
+    ],
+    ['never answers', () => {}],
+  ])('%s to a command is not sent the command again', async (_what, fail) => {
+    await withServer(
+      (asked, response) => (asked.method === 'GET' ? form('a1', response) : fail(response)),
       async (client, asked) => {
-        await expect(client.scheduleDowntime(request)).rejects.toMatchObject({
-          code: 'unavailable',
-          message: expect.stringContaining('answered 502: Bad Gateway'),
-        });
+        await expect(client.scheduleDowntime(request)).rejects.toMatchObject({ code: 'unavailable' });
         expect(asked.filter(({ method }) => method === 'POST')).toHaveLength(1);
+      },
+    );
+  });
+
+  test('fails to cancel a downtime is not sent the command again, and the other downtimes are cancelled', async () => {
+    const listed = { host_name: 'web-1', comment: 'job 1', start_time: 0, end_time: 0 };
+    const list = { 7: { ...listed, type: 2 }, 8: { ...listed, type: 1, service_description: 'ssh' } };
+    const answer = { result: { type_code: 0 }, data: { downtimelist: list } };
+    await withServer(
+      ({ method, path, form: sent }, response) => {
+        if (path.includes('statusjson.cgi')) return void response.end(JSON.stringify(answer));
+        if (method === 'GET') return form('a1', response);
+        if (sent.get('down_id') === '7') return void response.writeHead(502).end();
+        response.end(submitted);
+      },
+      async (client, asked) => {
+        await expect(client.cancelDowntimes({ comment: 'job 1' })).rejects.toMatchObject({
+          code: 'unavailable',
+        });
+        const sent = () =>
+          asked.filter(({ method }) => method === 'POST').map(({ form: of }) => of.get('down_id'));
+        await expect.poll(() => sent().sort()).toEqual(['7', '8']);
+      },
+    );
+  });
+
+  test('fails once to show something is asked again', async () => {
+    let asks = 0;
+    await withServer(
+      (_, response) => {
+        if (++asks === 1) return void response.writeHead(502).end();
+        response.end(
+          JSON.stringify({ result: { type_code: 0, query_time: 1, last_data_update: 1 }, data: {} }),
+        );
+      },
+      async client => {
+        expect((await client.listDowntimes()).downtimes).toEqual([]);
+        expect(asks).toBe(2);
       },
     );
   });
@@ -138,7 +234,9 @@ describe('a server in front of Nagios that', () => {
   ])('answers %i is told as %s', async (status, code, words) => {
     await withServer(
       (asked, response) => {
-        expect(asked.path).toBe('/nagios/statusjson.cgi?query=programstatus');
+        // It is asked for its form, too, to tell this from a Nagios without JSON CGIs.
+        const asks = ['/nagios/statusjson.cgi?query=programstatus', '/nagios/cmd.cgi?cmd_typ=55'];
+        expect(asks).toContain(asked.path);
         response.writeHead(status, { Location: 'https://sso.example/' }).end('nope');
       },
       async client => {

@@ -154,6 +154,32 @@ describe('what Nagios is asked', () => {
   });
 });
 
+describe('hosts of a name', () => {
+  test('are found in any case, an exact one alone', async () => {
+    expect(await client.hostsNamed('WEB-1')).toEqual(['web-1']);
+    expect(await client.hostsNamed('web-1')).toEqual(['web-1']);
+    expect(await client.hostsNamed('web')).toEqual([]);
+  });
+
+  test('that many ask for at once are looked for with one query', async () => {
+    const fresh = clientOf(nagios);
+    const before = nagios.requests.length;
+    await Promise.all(Array.from({ length: 6 }, (_, at) => fresh.hostsNamed(`web-${at}`)));
+    const lists = nagios.requests.slice(before).filter(({ status }) => status === 200);
+    expect(lists.map(({ query }) => query.get('query'))).toEqual(['hostlist']);
+  });
+
+  test('are shown as Nagios has them configured', async () => {
+    expect(await client.showHost('web-1')).toEqual({
+      name: 'web-1',
+      address: '127.0.0.1',
+      alias: 'web-1',
+      displayName: 'web-1',
+    });
+    expect(await client.showHost('WEB-1')).toBeUndefined();
+  });
+});
+
 describe('a host that Nagios does not know', () => {
   test('is said so, and is no error', async () => {
     expect(await client.scheduleDowntime({ host: 'gone-9', comment: 'x' })).toEqual({

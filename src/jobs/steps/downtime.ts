@@ -1,44 +1,128 @@
+import type { ChefClient } from '../../clients/chef.ts';
 import type { NagiosClient } from '../../clients/nagios.ts';
 import { AppError, describe } from '../../errors.ts';
 import type { AskedDowntime, JobRecord } from '../record.ts';
-import { Later, type Step, type StepResult } from '../run.ts';
+import { Later, type Step, type StepContext, type StepResult } from '../run.ts';
+import { describeSearch, type HostSearch, monitorHosts } from './monitor-host.ts';
 
 export interface DowntimeDependencies {
   nagios: NagiosClient | undefined;
-  /** Whether nothing may be deleted while Nagios cannot be reached. */
+  chef: ChefClient;
+  /** Whether nothing may be deleted before Nagios shows its downtime. */
   required: boolean;
 }
 
 /** Attempts of a job in which Nagios is asked before it goes on without. */
 const PATIENCE = 3;
-/** Nagios writes its status every ten seconds unless told otherwise (`status_update_interval`). */
+/** Nagios writes its status every ten seconds by default (`status_update_interval`). */
 const PROOF_TIMEOUT_MS = 30_000;
 
-/** Puts the host and its services into downtime, once per job. */
-export function downtimeStep({ nagios, required }: DowntimeDependencies): Step {
+/** Puts the host and its services into downtime, once per job; if Nagios is required, until Nagios shows it. */
+export function downtimeStep({ nagios, chef, required }: DowntimeDependencies): Step {
   return async (job, context) => {
     if (!nagios) return { state: 'skipped', note: 'NAGIOS_URL is not set' };
-    const hosts = hostNames(job);
-    if (hosts.length === 0) return { state: 'skipped', note: 'no node, so no host name for Nagios' };
     return withoutNagios(required, job, async () => {
       const earlier = job.facts.downtime;
-      if (earlier && (await stands(nagios, job, earlier))) {
-        return { state: 'done', note: `${earlier.host} was in downtime already` };
+      if (earlier) {
+        const result = await resume(nagios, required, job, context, earlier);
+        if (result) return result;
+      } else if (required) {
+        await mustShowDowntimes(nagios);
       }
-      // Services go first; an attempt that died between the two has only the host left to do.
-      const hostOnly = earlier !== undefined && (await isListed(nagios, job));
-      for (const host of hosts) {
-        await context.remember({ downtime: { host, submittedAt: new Date().toISOString() } });
-        const scheduled = await nagios.scheduleDowntime({ host, comment: downtimeComment(job.id), hostOnly });
-        if (scheduled.outcome === 'unknown-host') continue;
-        const { submittedAt, end } = scheduled;
-        const downtime = { host, submittedAt: submittedAt.toISOString(), end: end.toISOString() };
-        return { state: 'done', note: `asked for ${host}`, facts: { downtime } };
-      }
-      const note = `Nagios has no host ${hosts.join(' or ')}`;
-      return { state: 'skipped', note, facts: { downtime: undefined } };
+      return ask({ nagios, chef }, required, job, context);
     });
   };
+}
+
+/** Before the first effect: what Nagios cannot show cannot be cancelled either. */
+async function mustShowDowntimes(nagios: NagiosClient): Promise<void> {
+  try {
+    await nagios.canShowDowntimes();
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'unsupported')) throw error;
+    throw new AppError(
+      'unsupported',
+      `nothing was deleted, since NAGIOS_REQUIRED=true and no downtime can be proved. ${describe(error)}; or set NAGIOS_REQUIRED=false. Then retry the job`,
+    );
+  }
+}
+
+/**
+ * Looks for what an earlier attempt asked for.
+ * @returns undefined if it must be asked for again
+ * @throws Later while Nagios cannot tell yet
+ */
+async function resume(
+  nagios: NagiosClient,
+  required: boolean,
+  job: JobRecord,
+  context: StepContext,
+  earlier: AskedDowntime,
+): Promise<StepResult | undefined> {
+  try {
+    await prove(nagios, job, earlier);
+    const downtime = { ...earlier, seen: true as const };
+    return { state: 'done', note: `${earlier.host} is in downtime`, facts: { downtime } };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === 'unsupported' && !required) {
+      return earlier.end ? { state: 'done', note: `asked for ${earlier.host}` } : undefined;
+    }
+    if (error.code !== 'rejected') throw error;
+    if (!required || !earlier.end) return undefined;
+    // Nagios took this command and made something else of it: asking again would do the same.
+    await nagios.cancelDowntimes({ comment: downtimeComment(job.id) });
+    await context.remember({ downtime: undefined });
+    throw error;
+  }
+}
+
+async function ask(
+  { nagios, chef }: { nagios: NagiosClient; chef: ChefClient },
+  required: boolean,
+  job: JobRecord,
+  context: StepContext,
+): Promise<StepResult> {
+  const comment = downtimeComment(job.id);
+  const half = await isHalfDone(nagios, job);
+  const search: HostSearch = { unknown: new Set(), passedOver: [] };
+  const refused: string[] = [];
+  for await (const host of half ? [half] : monitorHosts(job, { nagios, chef }, search)) {
+    await context.remember({ downtime: { host, submittedAt: new Date().toISOString() } });
+    const scheduled = await nagios.scheduleDowntime({ host, comment, hostOnly: half !== undefined });
+    if (scheduled.outcome === 'unknown-host') search.unknown.add(host);
+    if (scheduled.outcome === 'refused') refused.push(host);
+    if (scheduled.outcome !== 'submitted') continue;
+    const { submittedAt, end } = scheduled;
+    const downtime = { host, submittedAt: submittedAt.toISOString(), end: end.toISOString() };
+    if (required) {
+      await context.remember({ downtime });
+      throw new Later(nextLookMs(0));
+    }
+    const note = [`asked for ${host}`, ...search.passedOver].join('; ');
+    return { state: 'done', note, facts: { downtime } };
+  }
+  const facts = { downtime: undefined };
+  if (refused.length === 0) {
+    return { state: 'skipped', note: describeSearch(search) || 'no node, so no host name for Nagios', facts };
+  }
+  const names = refused.join(' or ');
+  const note = `Nagios takes no command for ${names}: it has no such host, or the user may not command it`;
+  if (required) throw new AppError('unsupported', note);
+  return { state: 'failed', note, facts };
+}
+
+/** The services go first: of an attempt that ended between the two commands, only the host is left to do. */
+async function isHalfDone(nagios: NagiosClient, job: JobRecord): Promise<string | undefined> {
+  const { host } = job.facts.downtime ?? {};
+  if (host === undefined) return undefined;
+  try {
+    const { downtimes } = await nagios.listDowntimes();
+    return downtimes.some(downtime => downtime.comment === downtimeComment(job.id)) ? host : undefined;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'unsupported') return undefined;
+    throw error;
+  }
 }
 
 /** Sees that the downtime stands: Nagios takes commands that come to nothing. */
@@ -47,44 +131,39 @@ export function confirmDowntimeStep({ nagios, required }: DowntimeDependencies):
     const asked = job.facts.downtime;
     if (!nagios || !asked) return { state: 'skipped', note: 'none was asked for' };
     return withoutNagios(required, job, async () => {
-      const sought = awaited(job, asked);
-      const waitedMs = Date.now() - Date.parse(asked.submittedAt);
-      // The last look tells why it saw nothing.
-      if (waitedMs >= PROOF_TIMEOUT_MS) await nagios.awaitDowntime(sought, { timeoutMs: 0 });
-      else if (!(await nagios.showsDowntime(sought))) throw new Later(nextLookMs(waitedMs));
-      return { state: 'done', note: `${asked.host} and its services are in downtime` };
+      try {
+        if (!asked.seen) await prove(nagios, job, asked);
+        return { state: 'done', note: `${asked.host} and its services are in downtime` };
+      } catch (error) {
+        if (required || !(error instanceof AppError && error.code === 'unsupported')) throw error;
+        return { state: 'failed', note: `asked for ${asked.host}, but not proved. ${describe(error)}` };
+      }
     });
   };
 }
 
-/** Whether Nagios has the downtime; only a status that it wrote after the command can tell that it has not. */
-async function stands(nagios: NagiosClient, job: JobRecord, asked: AskedDowntime): Promise<boolean> {
-  try {
-    await nagios.awaitDowntime(awaited(job, asked), { timeoutMs: PROOF_TIMEOUT_MS });
-    return true;
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'rejected') return false;
-    throw error;
-  }
-}
-
-/** Soon at first, for a Nagios that writes its status often, and then each time after as long again. */
-function nextLookMs(waitedMs: number): number {
-  return Math.min(Math.max(waitedMs, 1_000), 4_000);
-}
-
-function awaited(job: JobRecord, { host, submittedAt, end }: AskedDowntime) {
-  return {
+/**
+ * Resolves if Nagios shows the downtime.
+ * @throws Later while it can still come
+ * @throws AppError `rejected` if Nagios made no such downtime, `unavailable` if it does not write its status, `unsupported`
+ */
+async function prove(nagios: NagiosClient, job: JobRecord, asked: AskedDowntime): Promise<void> {
+  const { host, submittedAt, end } = asked;
+  const sought = {
     host,
     comment: downtimeComment(job.id),
     submittedAt: new Date(submittedAt),
     end: end === undefined ? undefined : new Date(end),
   };
+  const waitedMs = Date.now() - Date.parse(submittedAt);
+  // The last look tells why it saw nothing.
+  if (waitedMs >= PROOF_TIMEOUT_MS) await nagios.awaitDowntime(sought, { timeoutMs: 0 });
+  else if (!(await nagios.showsDowntime(sought))) throw new Later(nextLookMs(waitedMs));
 }
 
-async function isListed(nagios: NagiosClient, job: JobRecord): Promise<boolean> {
-  const { downtimes } = await nagios.listDowntimes();
-  return downtimes.some(downtime => downtime.comment === downtimeComment(job.id));
+/** Soon at first, for a Nagios that writes its status often, and then each time after as long again. */
+function nextLookMs(waitedMs: number): number {
+  return Math.min(Math.max(waitedMs, 1_000), 4_000);
 }
 
 /** A Nagios that stays away does not keep the dead in Chef, unless it is required. */
@@ -100,14 +179,6 @@ export async function withoutNagios(
     if (error.code === 'unavailable' && job.attempts < PATIENCE) throw error;
     return { state: 'failed', note: `went on without it: ${describe(error)}` };
   }
-}
-
-/** Names under which Nagios may know the node, the likeliest first. */
-export function hostNames({ event, node, facts }: JobRecord): string[] {
-  const named = 'nagiosHost' in event ? event.nagiosHost : undefined;
-  if (named) return [named];
-  const names = [node, facts.fqdn].filter(name => typeof name === 'string');
-  return [...new Set(names)];
 }
 
 /** Unique to the job, so that a second attempt, and a restore, finds what the job asked for. */

@@ -8,6 +8,7 @@ import { isNodeName } from '../../names.ts';
 import type { Facts, JobRecord } from '../record.ts';
 import type { Step, StepContext, StepResult } from '../run.ts';
 import type { NodeReading } from './look.ts';
+import { monitorFacts } from './monitor-host.ts';
 
 export interface FindDependencies extends NodeReading {
   chef: ChefClient;
@@ -130,7 +131,7 @@ async function found(
   const { account, region } = nodeLocation(node);
   const facts: Partial<Facts> = {
     inChef: true,
-    ...given('fqdn', text('fqdn')),
+    ...monitorFacts(node, attribute),
     ...given('instance', text(instanceAttribute)),
     ...given('region', region),
     ...given('account', account),
