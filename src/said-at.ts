@@ -4,16 +4,25 @@ import { isFields } from './json.ts';
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$/;
 
 /**
+ * SQS keeps no message longer, so that one with an older time was not on its way: somebody replays it, from an archive of
+ * EventBridge for example, and says it now.
+ */
+const LONGEST_WAY_MS = 14 * 24 * 3_600_000;
+
+/**
  * When a message says that it happened, by which events are put in order: EventBridge's `time`, `EndTime` or else `Time` of
  * Auto Scaling, or the time that a host signed. Nobody can say a thing later than it was published.
  * @param message as it was parsed from JSON
- * @returns `publishedAt` for a message that has no readable time, or a later one
+ * @returns `publishedAt` for a message that has no readable time, or one that cannot be right: later than that, or older
+ * than any message on its way
  */
 export function saidAt(message: unknown, publishedAt: Date): Date {
   const said = timesOf(message)
     .map(time => (typeof time === 'string' && TIME.test(time) ? Date.parse(time) : Number.NaN))
     .find(time => !Number.isNaN(time));
-  return said !== undefined && said < publishedAt.getTime() ? new Date(said) : publishedAt;
+  const published = publishedAt.getTime();
+  const isRight = said !== undefined && said < published && said >= published - LONGEST_WAY_MS;
+  return isRight ? new Date(said) : publishedAt;
 }
 
 /** Those that count first come first. */
