@@ -2,7 +2,7 @@ import type { AutoScalingClient } from '../../clients/autoscaling.ts';
 import type { Ec2Client } from '../../clients/ec2.ts';
 import { AppError, describe, type Reason } from '../../errors.ts';
 import { isOnlyClaimed } from '../../evidence.ts';
-import { type InstanceEnd, instanceEnd } from '../../instance-end.ts';
+import { type InstanceEnd, instanceEnd, type Observed } from '../../instance-end.ts';
 import type { Facts, JobRecord } from '../record.ts';
 import type { StepContext } from '../run.ts';
 
@@ -81,25 +81,21 @@ async function ask(
   instanceId: string,
   { ec2, autoScaling }: ConfirmDependencies,
 ): Promise<InstanceEnd> {
-  const [lifecycle] = lifecycles;
   const now = new Date();
   const node = {
     account: facts.account,
     region: facts.region,
     lastSeen: facts.lastSeen === undefined ? undefined : new Date(facts.lastSeen),
   };
-  const region = facts.region ?? lifecycle?.region;
   // Auto Scaling alone knows of an instance that runs only until its lifecycle action is completed.
-  if (lifecycle) {
-    const observed = {
-      autoScaling: await autoScaling.instanceState(instanceId, lifecycle.region),
-      group: lifecycle.group,
-    };
+  let observed: Pick<Observed, 'autoScaling' | 'group'> = {};
+  for (const { group, region } of lifecycles) {
+    observed = { autoScaling: await autoScaling.instanceState(instanceId, region), group };
     const end = instanceEnd({ ...observed, now });
     if (end.answer === 'ending') return end;
-    return instanceEnd({ ...observed, ec2: await ec2.instanceState(instanceId, region), node, now });
   }
-  return instanceEnd({ ec2: await ec2.instanceState(instanceId, region), node, now });
+  const region = facts.region ?? lifecycles[0]?.region;
+  return instanceEnd({ ...observed, ec2: await ec2.instanceState(instanceId, region), node, now });
 }
 
 /** When something was first so, in milliseconds since 1970. */

@@ -1,16 +1,25 @@
 import type { AutoScalingClient, LifecycleResult, WaitingInstance } from '../../clients/autoscaling.ts';
+import type { Ec2Client } from '../../clients/ec2.ts';
+import { AppError } from '../../errors.ts';
 import type { LifecycleAction } from '../../event.ts';
 import { isOurHook } from '../../glob.ts';
+import { instanceEnd } from '../../instance-end.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';
+import { whyGone } from './gone-action.ts';
 
 export interface LifecycleDependencies {
   autoScaling: AutoScalingClient;
+  ec2: Pick<Ec2Client, 'instanceState'>;
   /** Either lets the instance end; ABANDON also skips the group's other hooks. */
   lifecycleResult: LifecycleResult;
   /** Globs of HOOK or GROUP/HOOK: the hooks that this service completes. */
   lifecycleHooks: readonly string[];
 }
+
+/** Auto Scaling may not find an action for some seconds after it announced it. */
+const MOST_ATTEMPTS = 4;
+const RETRY_MS = 5_000;
 
 /**
  * Lets the instance go on to its end, also if Chef never had it: else it would wait until the hook's time is up. Hooks of
@@ -22,7 +31,7 @@ export function completeLifecycleStep(dependencies: LifecycleDependencies): Step
     const waiting = waitingInstances(job).filter(instance => !completed.has(keyOf(instance)));
     if (waiting.length === 0) return { state: 'skipped', note: 'no instance waits' };
     const outcomes = await Promise.all(
-      waiting.map(async instance => ({ instance, ...(await settle(instance, dependencies)) })),
+      waiting.map(async instance => ({ instance, ...(await settle(instance, job, dependencies)) })),
     );
     const settled = outcomes.filter(({ failed }) => !failed).map(({ instance }) => keyOf(instance));
     return {
@@ -37,23 +46,38 @@ type Waiting = WaitingInstance & Pick<LifecycleAction, 'claimed'>;
 
 async function settle(
   instance: Waiting,
-  { autoScaling, lifecycleResult, lifecycleHooks }: LifecycleDependencies,
+  job: JobRecord,
+  dependencies: LifecycleDependencies,
 ): Promise<{ note: string; failed?: true }> {
-  const { hook, group, claimed } = instance;
+  const { autoScaling, lifecycleResult, lifecycleHooks } = dependencies;
+  const { hook, group, claimed, region } = instance;
   if (!isOurHook(lifecycleHooks, instance)) {
     return { note: `hook ${hook} of ${group} is not in LIFECYCLE_HOOKS: left alone` };
   }
   if (claimed) {
     // Anyone who may publish could name another tool's hook.
-    const { state, group: actual } = await autoScaling.instanceState(instance.instanceId, instance.region);
-    if (actual !== group || !/^(Warmed:)?Terminating/.test(state ?? '')) {
+    const says = await autoScaling.instanceState(instance.instanceId, region);
+    if (instanceEnd({ autoScaling: says, group, now: new Date() }).answer !== 'ending') {
       return { note: `hook ${hook} of ${group}: Auto Scaling does not say that the instance waits there` };
     }
   }
   const outcome = await autoScaling.completeLifecycleAction(instance, lifecycleResult);
-  return outcome === 'completed'
-    ? { note: `${lifecycleResult} for hook ${hook} of ${group}` }
-    : { note: `hook ${hook} of ${group} does not wait any more` };
+  if (outcome === 'completed') return { note: `${lifecycleResult} for hook ${hook} of ${group}` };
+  switch (await whyGone(instance, job.saidAt, dependencies)) {
+    case 'over':
+      return { note: `hook ${hook} of ${group} does not wait any more` };
+    case 'waiting':
+      if (job.attempts < MOST_ATTEMPTS) {
+        const message = `Auto Scaling does not know the action of hook ${hook} of ${group} yet`;
+        throw new AppError('conflict', message, { retryAfterMs: RETRY_MS });
+      }
+      return { note: `hook ${hook} of ${group} does not wait any more, but another hook of the group does` };
+    case 'unknown-here':
+      return {
+        note: `in ${region ?? 'AWS_REGION'} neither Auto Scaling nor EC2 knows instance ${instance.instanceId}: is it the wrong region or account? Hook ${hook} of ${group} ends by its own time limit`,
+        failed: true,
+      };
+  }
 }
 
 /** Makes the instance wait on while the job takes long. */
