@@ -91,7 +91,8 @@ export class Zombies {
 
   /** @returns whether there is nothing more to look for this time */
   async #settle(job: JobRecord): Promise<boolean> {
-    if ((OPEN_STATES as readonly string[]).includes(job.state)) return false;
+    // A job that has still to verify schedules its own looks then.
+    if (isOpen(job.state)) return !job.steps.some(({ name, state }) => name === 'verify' && state === 'done');
     if (job.state !== 'done') return true;
     const sighting = await this.#dependencies.look(job);
     if (sighting.kind === 'doubtful') this.#tell(job, sighting.why);
@@ -106,7 +107,7 @@ export class Zombies {
     }
     const { store, dispatcher, log } = this.#dependencies;
     const revived = await store.revive(job, { returns });
-    if (!revived.moved) return !(OPEN_STATES as readonly string[]).includes(revived.state ?? '');
+    if (!revived.moved) return true;
     log.warn({ job: job.id, node: job.node }, 'the node came back after its deletion; it is removed again');
     dispatcher.dispatch(revived.tokens);
     return true;
@@ -115,4 +116,8 @@ export class Zombies {
   #tell(job: JobRecord, what: string): void {
     this.#dependencies.raise(alert('node-came-back', what, { ...job, job: job.id }));
   }
+}
+
+function isOpen(state: string): boolean {
+  return (OPEN_STATES as readonly string[]).includes(state);
 }
