@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 import { readNamed, readObject } from './chef-answer.ts';
-import type { ChefConnection } from './chef-connection.ts';
+import type { ChefServer } from './chef-connection.ts';
 import { isObject, type JsonObject } from './chef-node.ts';
 
 export type AclOf = 'nodes' | 'clients';
@@ -25,7 +25,7 @@ type Acl = Record<Permission, Entry>;
  * @param target `['nodes', 'web-1']`
  */
 export async function restoreAcl(
-  server: ChefConnection,
+  server: ChefServer,
   target: [AclOf, string],
   saved: string,
 ): Promise<string[] | undefined> {
@@ -50,7 +50,7 @@ export async function restoreAcl(
 
 /** Adds a client to some permissions, and leaves all else as it is. */
 export async function allow(
-  server: ChefConnection,
+  server: ChefServer,
   target: [AclOf, string],
   client: string,
   permissions: Permission[],
@@ -62,7 +62,7 @@ export async function allow(
 }
 
 async function add(
-  server: ChefConnection,
+  server: ChefServer,
   target: [AclOf, string],
   permission: Permission,
   { actors, groups }: Entry,
@@ -78,7 +78,7 @@ async function add(
 
 /** False where the server does not know somebody named in the entry. */
 async function write(
-  server: ChefConnection,
+  server: ChefServer,
   target: [AclOf, string],
   permission: Permission,
   entry: Entry,
@@ -94,7 +94,7 @@ async function write(
 }
 
 /** Undefined where the server has no ACLs, or not this object. */
-async function readAcl(server: ChefConnection, target: [AclOf, string]): Promise<Acl | undefined> {
+async function readAcl(server: ChefServer, target: [AclOf, string]): Promise<Acl | undefined> {
   return parseAcl(readObject(await server.get(...target, '_acl')));
 }
 

@@ -36,8 +36,6 @@ export interface ChefCall {
   query?: Record<string, string>;
   /** A string is sent as it is: JSON that must reach the server byte for byte. */
   body?: JsonObject | string;
-  /** It is signed at once, and sent when this resolves; if it rejects, so does the call, and nothing is sent. */
-  after?: Promise<unknown> | undefined;
   /** Called right before the first byte is written; if it throws, nothing is sent and the call rejects with the same error. */
   beforeSend?: (() => void) | undefined;
 }
@@ -47,6 +45,8 @@ const PROBE_TIMEOUT_MS = 3_000;
 const TRUST_ADVICE =
   'set CHEF_CA_FILE to a PEM file with it or its authority, such as knife ssl fetch saves in ~/.chef/trusted_certs';
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+export type ChefServer = Pick<ChefConnection, 'get' | 'call'>;
 
 /** Signed requests to one Chef server, as one client. */
 export class ChefConnection {
@@ -95,6 +95,14 @@ export class ChefConnection {
     return this.call({ method: 'GET', target });
   }
 
+  /** The same server; each change is sent only if this does not throw right before. */
+  checkedBy(beforeSend: (() => void) | undefined): ChefServer {
+    return {
+      get: (...target) => this.get(...target),
+      call: call => this.call(isRead(call) ? call : { ...call, beforeSend }),
+    };
+  }
+
   /**
    * Proves by one cheap request that the server can be reached and believes us, and that the URL is that of an
    * organization; not what we may do in it.
@@ -116,7 +124,7 @@ export class ChefConnection {
   }
 
   async #send(http: HttpClient, call: ChefCall): Promise<ChefAnswer> {
-    const { method, target, query, body, after, beforeSend } = call;
+    const { method, target, query, body, beforeSend } = call;
     const url = new URL(`${this.#base}/${target.join('/')}`);
     url.search = new URLSearchParams(query).toString();
     const text = typeof body === 'object' ? JSON.stringify(body) : (body ?? '');
@@ -129,8 +137,6 @@ export class ChefConnection {
       body: text,
     };
     const sign = () => signedHeaders({ ...signing, time: this.#now() });
-    // The signature is kept for as long as its second.
-    if (after) await Promise.all([after, sign()]);
     const response = await http.request({
       method,
       url,

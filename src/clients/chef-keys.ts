@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { keyFingerprint } from '../key-fingerprint.ts';
 import { type ChefAnswer, readJson, readNamed } from './chef-answer.ts';
-import { type ChefConnection, segment } from './chef-connection.ts';
+import { type ChefServer, segment } from './chef-connection.ts';
 import { isObject, type JsonObject } from './chef-node.ts';
 
 /** A public key of a client, in the Chef server's words; `expiration_date` is `infinity` or ISO 8601. */
@@ -22,23 +22,20 @@ export interface ClientIdentity {
 }
 
 /** All keys of a client, expired ones too; undefined if there is no such client. */
-export async function clientKeys(server: ChefConnection, client: string): Promise<ClientKey[] | undefined> {
+export async function clientKeys(server: ChefServer, client: string): Promise<ClientKey[] | undefined> {
   const list = await server.get('clients', client, 'keys');
   const answers = await keyAnswers(server, list);
   return answers && readKeys(list, answers);
 }
 
 /** As clientKeys, each as the server sent it; none of a server that keeps the key in the client. */
-export async function clientKeyTexts(server: ChefConnection, client: string): Promise<string[]> {
+export async function clientKeyTexts(server: ChefServer, client: string): Promise<string[]> {
   const answers = await keyAnswers(server, await server.get('clients', client, 'keys'));
   return answers === undefined || answers === 'in the client' ? [] : answers.map(answer => answer.text);
 }
 
 /** Undefined if there is no such client. One request to a server that keeps the key in the client, else one for each key and two more. */
-export async function clientIdentity(
-  server: ChefConnection,
-  name: string,
-): Promise<ClientIdentity | undefined> {
+export async function clientIdentity(server: ChefServer, name: string): Promise<ClientIdentity | undefined> {
   const list = await server.get('clients', name, 'keys');
   const client = Array.isArray(readJson(list)) ? server.get('clients', name) : list;
   const [answers, answer] = await Promise.all([keyAnswers(server, list), client]);
@@ -51,7 +48,7 @@ export async function clientIdentity(
 
 type KeyAnswers = ChefAnswer[] | 'in the client';
 
-async function keyAnswers(server: ChefConnection, list: ChefAnswer): Promise<KeyAnswers | undefined> {
+async function keyAnswers(server: ChefServer, list: ChefAnswer): Promise<KeyAnswers | undefined> {
   const keys = readJson(list);
   if (keys === undefined) return undefined;
   const client = list.target[1] ?? '';

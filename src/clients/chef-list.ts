@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { isNodeName } from '../names.ts';
 import { readNamed, readObject } from './chef-answer.ts';
-import type { ChefConnection } from './chef-connection.ts';
+import type { ChefServer } from './chef-connection.ts';
 import { attribute, type ChefNode } from './chef-node.ts';
 import { ROWS, searchPage } from './chef-search.ts';
 
@@ -20,7 +20,7 @@ const LANES = 8;
  * @throws AppError also if a single node cannot be read: a list is never short
  */
 export async function listNodes<K extends string>(
-  server: ChefConnection,
+  server: ChefServer,
   paths: Record<K, string>,
 ): Promise<ListedAttributes<K>[]> {
   const names = await nodeNames(server);
@@ -54,7 +54,7 @@ export function* nodeQueries(names: readonly string[], beginning = ''): Generato
 }
 
 /** Names of all nodes, as the server's database has them. */
-async function nodeNames(server: ChefConnection): Promise<string[]> {
+async function nodeNames(server: ChefServer): Promise<string[]> {
   const answer = await server.get('nodes');
   const urls = Object.entries(readObject(answer) ?? { '': undefined });
   if (urls.every(([name, url]) => isNodeName(name) && typeof url === 'string'))

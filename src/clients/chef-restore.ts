@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { keyFingerprint } from '../key-fingerprint.ts';
 import { readObject } from './chef-answer.ts';
-import type { ChefConnection } from './chef-connection.ts';
+import type { ChefServer } from './chef-connection.ts';
 import { type ClientKey, clientKeys } from './chef-keys.ts';
 import { isObject, type JsonObject } from './chef-node.ts';
 import type { ChefSnapshot } from './chef-snapshot.ts';
@@ -13,7 +13,7 @@ export interface SavedClient extends Pick<ChefSnapshot, 'clientKeys'> {
 
 const NEVER_EXPIRES = 'infinity';
 
-export async function restoreNode(server: ChefConnection, name: string, json: string): Promise<void> {
+export async function restoreNode(server: ChefServer, name: string, json: string): Promise<void> {
   if (parse(json)['name'] !== name) throw new AppError('rejected', `what was saved is not Chef node ${name}`);
   await post(server, ['nodes'], json);
 }
@@ -23,7 +23,7 @@ export async function restoreNode(server: ChefConnection, name: string, json: st
  * (chef-zero) answer 201 to the client and forget its key.
  */
 export async function restoreClient(
-  server: ChefConnection,
+  server: ChefServer,
   name: string,
   saved: SavedClient,
 ): Promise<'restored' | 'no-key'> {
@@ -50,7 +50,7 @@ export async function restoreClient(
 }
 
 export async function hasKeyOf(
-  server: ChefConnection,
+  server: ChefServer,
   name: string,
   saved: SavedClient,
 ): Promise<boolean | undefined> {
@@ -61,7 +61,7 @@ export async function hasKeyOf(
 
 /** The key that comes with a new client is called `default` and never expires; one that does is added afterwards. */
 async function createClient(
-  server: ChefConnection,
+  server: ChefServer,
   name: string,
   { client }: SavedClient,
   keys: ClientKey[],
@@ -78,7 +78,7 @@ async function createClient(
 
 /** A key that has this name already is one of the saved keys under another name, or with another date. */
 async function writeKey(
-  server: ChefConnection,
+  server: ChefServer,
   client: string,
   key: ClientKey,
   existing: ClientKey[] = [],
@@ -125,7 +125,7 @@ function isSameKey(one: ClientKey, other: ClientKey): boolean {
   return keyFingerprint(one.public_key) === keyFingerprint(other.public_key);
 }
 
-async function post(server: ChefConnection, target: string[], body: JsonObject | string): Promise<void> {
+async function post(server: ChefServer, target: string[], body: JsonObject | string): Promise<void> {
   const answer = await server.call({ method: 'POST', target, body });
   if (readObject(answer)) return;
   throw new AppError('conflict', `${answer.url.pathname} is missing: deleted meanwhile, or a wrong URL`);

@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { isNodeName } from '../names.ts';
 import { readObject } from './chef-answer.ts';
-import type { ChefConnection } from './chef-connection.ts';
+import type { ChefServer } from './chef-connection.ts';
 import { isObject, type JsonObject } from './chef-node.ts';
 
 /** Nodes of one page; chef-client asks for as many. */
@@ -13,11 +13,7 @@ export const ROWS = 1000;
  * @throws AppError `unavailable` if the server does not show all nodes that it counts, `rejected` for an odd answer:
  * neither may read as "none"
  */
-export async function nodeSearch(
-  server: ChefConnection,
-  attribute: string,
-  value: string,
-): Promise<string[]> {
+export async function nodeSearch(server: ChefServer, attribute: string, value: string): Promise<string[]> {
   const q = searchQuery(attribute, value);
   const found = new Set<unknown>();
   let counted = 0;
@@ -37,7 +33,7 @@ export async function nodeSearch(
 
 /** One page of a search. @throws AppError `rejected` if the answer is not one */
 export async function searchPage(
-  server: ChefConnection,
+  server: ChefServer,
   q: string,
   start: number,
   attributes: Record<string, string[]>,

@@ -1,5 +1,5 @@
 import { type ChefAnswer, readNamed, readObject } from './chef-answer.ts';
-import type { ChefConnection } from './chef-connection.ts';
+import type { ChefServer } from './chef-connection.ts';
 import { clientKeyTexts } from './chef-keys.ts';
 import { isObject } from './chef-node.ts';
 
@@ -16,7 +16,7 @@ export interface ChefSnapshot {
   clientAcl: string | undefined;
 }
 
-export async function takeSnapshot(server: ChefConnection, name: string): Promise<ChefSnapshot> {
+export async function takeSnapshot(server: ChefServer, name: string): Promise<ChefSnapshot> {
   const [node, client, clientKeys, nodeAcl, clientAcl] = await Promise.all([
     server.get('nodes', name).then(answer => named(answer, name)),
     server.get('clients', name).then(answer => named(answer, name)),

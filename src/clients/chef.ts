@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { type AclOf, allow, restoreAcl } from './chef-acl.ts';
 import { readNamed, readObject } from './chef-answer.ts';
-import { ChefConnection, type ChefOptions, segment } from './chef-connection.ts';
+import { ChefConnection, type ChefOptions, type ChefServer, segment } from './chef-connection.ts';
 import { type ClientIdentity, type ClientKey, clientIdentity, clientKeys } from './chef-keys.ts';
 import { type ListedAttributes, listNodes } from './chef-list.ts';
 import type { ChefNode, JsonObject } from './chef-node.ts';
@@ -9,11 +9,8 @@ import { hasKeyOf, restoreClient, restoreNode, type SavedClient } from './chef-r
 import { nodeSearch } from './chef-search.ts';
 import { type ChefSnapshot, takeSnapshot } from './chef-snapshot.ts';
 
-/** If either fails, nothing is deleted, and the call rejects with the same error. */
-export interface DeleteOptions {
-  /** Nothing is deleted before this resolves. */
-  after?: Promise<unknown>;
-  /** Called synchronously right before the request is written. */
+export interface ChangeOptions {
+  /** Called synchronously right before each change is written; if it throws, the change is not sent, and the call rejects with the same error. */
   beforeSend?: () => void;
 }
 
@@ -57,18 +54,18 @@ export class ChefClient {
   }
 
   /** @throws AppError `unavailable` if the answer is lost: the node may be deleted or not, and the DELETE is not sent again */
-  async deleteNode(name: string, options?: DeleteOptions): Promise<'deleted' | 'absent'> {
+  async deleteNode(name: string, options?: ChangeOptions): Promise<'deleted' | 'absent'> {
     return this.#delete(['nodes', segment(name, 'node')], name, options);
   }
 
   /** Deletes the client with all its keys; otherwise as deleteNode. */
-  async deleteClient(name: string, options?: DeleteOptions): Promise<'deleted' | 'absent'> {
+  async deleteClient(name: string, options?: ChangeOptions): Promise<'deleted' | 'absent'> {
     return this.#delete(['clients', segment(name, 'client')], name, options);
   }
 
   /** @throws AppError `conflict` where the node exists */
-  async createNode(node: ChefNode): Promise<void> {
-    await this.#create('nodes', segment(node.name, 'node'), node);
+  async createNode(node: ChefNode, options?: ChangeOptions): Promise<void> {
+    await this.#create('nodes', segment(node.name, 'node'), node, options);
   }
 
   async updateNode(node: ChefNode): Promise<'updated' | 'absent'> {
@@ -89,8 +86,8 @@ export class ChefClient {
    * Makes a node of the JSON text that a snapshot has, byte for byte.
    * @throws AppError `conflict` where the node exists, `rejected` where the text is of another node
    */
-  async restoreNode(name: string, json: string): Promise<void> {
-    await restoreNode(this.#server, segment(name, 'node'), json);
+  async restoreNode(name: string, json: string, options?: ChangeOptions): Promise<void> {
+    await restoreNode(this.#checked(options), segment(name, 'node'), json);
   }
 
   /**
@@ -99,8 +96,12 @@ export class ChefClient {
    * @returns `no-key` if the snapshot has no key: then nothing is made, since nobody could use the client
    * @throws AppError `other-key` if a client of this name has another key
    */
-  async restoreClient(name: string, saved: SavedClient): Promise<'restored' | 'no-key'> {
-    return restoreClient(this.#server, segment(name, 'client'), saved);
+  async restoreClient(
+    name: string,
+    saved: SavedClient,
+    options?: ChangeOptions,
+  ): Promise<'restored' | 'no-key'> {
+    return restoreClient(this.#checked(options), segment(name, 'client'), saved);
   }
 
   /** Whether a client has one of the keys that a snapshot has of it; undefined where there is no such client. */
@@ -113,14 +114,19 @@ export class ChefClient {
    * @returns the permissions that the server did not take as they were, since somebody named in them is gone: there only
    * the client `name` has got back what it had; undefined where the server has no ACLs
    */
-  async restoreAcl(kind: AclOf, name: string, acl: string): Promise<string[] | undefined> {
-    return restoreAcl(this.#server, [kind, segment(name, 'node')], acl);
+  async restoreAcl(
+    kind: AclOf,
+    name: string,
+    acl: string,
+    options?: ChangeOptions,
+  ): Promise<string[] | undefined> {
+    return restoreAcl(this.#checked(options), [kind, segment(name, 'node')], acl);
   }
 
   /** Lets the client of a node read and save it, as chef-client does; `no-acls` where the server has none. */
-  async allowOwnClient(node: string): Promise<'allowed' | 'no-acls'> {
+  async allowOwnClient(node: string, options?: ChangeOptions): Promise<'allowed' | 'no-acls'> {
     const name = segment(node, 'node');
-    return allow(this.#server, ['nodes', name], name, ['read', 'update']);
+    return allow(this.#checked(options), ['nodes', name], name, ['read', 'update']);
   }
 
   /**
@@ -146,15 +152,24 @@ export class ChefClient {
     return this.#server.close();
   }
 
-  async #delete(target: string[], name: string, options: DeleteOptions = {}): Promise<'deleted' | 'absent'> {
+  async #delete(target: string[], name: string, options: ChangeOptions = {}): Promise<'deleted' | 'absent'> {
     const answer = await this.#server.call({ method: 'DELETE', target, ...options });
     return readNamed(answer, name) ? 'deleted' : 'absent';
   }
 
-  async #create(kind: 'nodes' | 'clients', name: string, body: JsonObject): Promise<JsonObject> {
-    const answer = await this.#server.call({ method: 'POST', target: [kind], body });
+  async #create(
+    kind: 'nodes' | 'clients',
+    name: string,
+    body: JsonObject,
+    options?: ChangeOptions,
+  ): Promise<JsonObject> {
+    const answer = await this.#checked(options).call({ method: 'POST', target: [kind], body });
     const created = readObject(answer);
     if (created) return created;
     throw new AppError('rejected', `${answer.url.href} is missing, so ${name} could not be created`);
+  }
+
+  #checked(options: ChangeOptions | undefined): ChefServer {
+    return this.#server.checkedBy(options?.beforeSend);
   }
 }

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ChefClient, type DeleteOptions } from '../../src/clients/chef.ts';
+import { type ChangeOptions, ChefClient } from '../../src/clients/chef.ts';
 import { type ChefAclServer, startChefAclServer } from '../parts/chef-acl-server.ts';
 import { keyPair } from '../parts/chef-server.ts';
 import { type HttpProxy, startHttpProxy } from '../parts/http-proxy.ts';
@@ -46,7 +46,7 @@ function lose(method: string, when: 'request' | 'answer'): void {
   };
 }
 
-type Change = [what: string, method: string, act: (options?: DeleteOptions) => Promise<unknown>];
+type Change = [what: string, method: string, act: (options?: ChangeOptions) => Promise<unknown>];
 const CHANGES: Change[] = [
   ['DELETE of a node', 'DELETE', options => chef.deleteNode(name, options)],
   ['DELETE of a client', 'DELETE', options => chef.deleteClient(name, options)],
@@ -100,8 +100,8 @@ describe('the check before a DELETE is sent', () => {
   };
 
   test.each([
-    ['node', (options: DeleteOptions) => chef.deleteNode(name, options)],
-    ['client', (options: DeleteOptions) => chef.deleteClient(name, options)],
+    ['node', (options: ChangeOptions) => chef.deleteNode(name, options)],
+    ['client', (options: ChangeOptions) => chef.deleteClient(name, options)],
   ])('of a %s stops it with its own error, and nothing is sent', async (_, act) => {
     await expect(act({ beforeSend: refuse })).rejects.toBe(refused);
     expect(proxy.requests).toEqual([]);
@@ -110,17 +110,12 @@ describe('the check before a DELETE is sent', () => {
     expect(await act({ beforeSend: () => {} })).toBe('deleted');
   });
 
-  test('is made once, after what the DELETE waits for', async () => {
+  test('is made once, right before it', async () => {
     const order: string[] = [];
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const deletion = chef.deleteNode(name, {
-      after: promise.then(() => order.push('after')),
-      beforeSend: () => order.push('before send'),
-    });
     proxy.watch = ({ status }) => void order.push(status === undefined ? 'arrived' : 'answered');
-    resolve();
-    expect(await deletion).toBe('deleted');
-    expect(order).toEqual(['after', 'before send', 'arrived', 'answered']);
+    const beforeSend = () => void order.push('checked');
+    expect(await chef.deleteNode(name, { beforeSend })).toBe('deleted');
+    expect(order).toEqual(['checked', 'arrived', 'answered']);
   });
 
   test('is not made while the DELETE waits for a connection, but when it gets one', async () => {
@@ -157,5 +152,46 @@ describe('the check before a DELETE is sent', () => {
     await expect(deletion).rejects.toMatchObject({ code: 'unavailable' });
     await proxy.open();
     expect(checks).toBe(0);
+  });
+});
+
+describe('the check before each change of a restore', () => {
+  const keys = ['default', 'rotated'].map(each => ({
+    name: each,
+    public_key: keyPair().publicKey,
+    expiration_date: 'infinity',
+  }));
+  const saved = { client: '{}', clientKeys: keys.map(key => JSON.stringify(key)) };
+  const everything = { actors: ['admin'], groups: ['admins', 'clients'] };
+  const acl = JSON.stringify(
+    Object.fromEntries(['create', 'read', 'update', 'delete', 'grant'].map(each => [each, everything])),
+  );
+
+  test.each<[what: string, changes: number, act: (options: ChangeOptions) => Promise<unknown>]>([
+    ['client with two keys', 2, options => chef.restoreClient(`${name}-new`, saved, options)],
+    ['node', 1, options => chef.restoreNode(`${name}-new`, JSON.stringify({ name: `${name}-new` }), options)],
+    ['node without an archive', 1, options => chef.createNode({ name: `${name}-new` }, options)],
+    ['ACL', 5, options => chef.restoreAcl('nodes', name, acl, options)],
+    ['client’s right to save its node', 2, options => chef.allowOwnClient(name, options)],
+  ])('of a %s stops the change with its own error', async (_, changes, act) => {
+    const refused = new Error('the lock is lost');
+    const changed = () => proxy.requests.filter(({ method }) => method !== 'GET').length;
+    const attempt = (allowed: number) => {
+      let left = allowed;
+      return act({
+        beforeSend: () => {
+          if (left-- === 0) throw refused;
+        },
+      });
+    };
+    await expect(attempt(0)).rejects.toBe(refused);
+    expect(changed()).toBe(0);
+    // What an earlier attempt changed is not sent again.
+    for (let done = 1; done < changes; done++) {
+      await expect(attempt(1)).rejects.toBe(refused);
+      expect(changed()).toBe(done);
+    }
+    await attempt(1);
+    expect(changed()).toBe(changes);
   });
 });

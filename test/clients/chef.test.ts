@@ -65,20 +65,6 @@ describe('a node and its client', () => {
     expect(await chef.getClientKeys('web-2')).toBeUndefined();
   });
 
-  test('are deleted only after what has to come before, and not at all where that fails', async () => {
-    await registerNode(server, { name: 'late-1' });
-    const lost = new Error('the lock is lost');
-    await expect(chef.deleteNode('late-1', { after: Promise.reject(lost) })).rejects.toBe(lost);
-    await expect(chef.deleteClient('late-1', { after: Promise.reject(lost) })).rejects.toBe(lost);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const deleted = chef.deleteNode('late-1', { after: promise });
-    expect(await chef.getNode('late-1')).toBeDefined();
-    expect(await chef.getClient('late-1')).toBeDefined();
-    resolve();
-    expect(await deleted).toBe('deleted');
-    expect(await chef.getNode('late-1')).toBeUndefined();
-  });
-
   test('come back from what was read, and the old key of the host works again', async () => {
     const { privateKey } = await registerNode(server, { name: 'web-3', ownKey: true });
     const node = await chef.getNode('web-3');

@@ -25,14 +25,16 @@ export function recreateClientStep({ chef, archive }: RestoreDependencies): Step
       if (saved && !isApproved(job.approval, 'other-key')) await checkKey(chef, name, saved);
       return { state: 'skipped', note: `client ${name} is there already` };
     }
-    const made = saved && (await context.changeChef(() => chef.restoreClient(name, saved)));
+    const made =
+      saved && (await context.changeChef(beforeSend => chef.restoreClient(name, saved, { beforeSend })));
     if (!record || made !== 'restored') {
       const note = `no archive has a public key of client ${name}: ${bootstrapAdvice(name)}`;
       return { state: 'skipped', note, facts: { needsBootstrap: true } };
     }
     const { clientAcl } = record.chef;
     const reduced =
-      clientAcl && (await context.changeChef(() => chef.restoreAcl('clients', name, clientAcl)));
+      clientAcl &&
+      (await context.changeChef(beforeSend => chef.restoreAcl('clients', name, clientAcl, { beforeSend })));
     return { state: 'done', note: `with the keys of archive ${record.id}${aclNote(reduced)}` };
   };
 }
@@ -49,17 +51,17 @@ export function recreateNodeStep({ chef, archive }: RestoreDependencies): Step {
       // Asked for again before this attempt: it was there when the step before it looked.
       if (!lost.node)
         throw new AppError('conflict', `Chef node ${name} is gone meanwhile: deleted by somebody else?`);
-      await context.changeChef(() =>
+      await context.changeChef(beforeSend =>
         record?.chef.node
-          ? chef.restoreNode(name, record.chef.node)
-          : chef.createNode(describedNode(name, wish(job))),
+          ? chef.restoreNode(name, record.chef.node, { beforeSend })
+          : chef.createNode(describedNode(name, wish(job)), { beforeSend }),
       );
     }
     const nodeAcl = lost.node ? record?.chef.nodeAcl : undefined;
-    const reduced = await context.changeChef(async () => {
-      const changed = nodeAcl && (await chef.restoreAcl('nodes', name, nodeAcl));
+    const reduced = await context.changeChef(async beforeSend => {
+      const changed = nodeAcl && (await chef.restoreAcl('nodes', name, nodeAcl, { beforeSend }));
       // What the archive lacks, and what goes with a client that was deleted: its right to save the node.
-      if (!nodeAcl && (await chef.getClient(name))) await chef.allowOwnClient(name);
+      if (!nodeAcl && (await chef.getClient(name))) await chef.allowOwnClient(name, { beforeSend });
       return changed;
     });
     const how = record?.chef.node
