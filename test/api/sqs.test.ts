@@ -73,7 +73,7 @@ test('an envelope signed more than an hour before it came into the queue is for 
   await queue.send(fixture.publisher.envelope(registration('web-1'), { Timestamp }));
   const { news } = fixture.poll(queue);
   expect(await until('the event', () => news[0])).toMatchObject({
-    quarantine: expect.stringContaining('a replay'),
+    quarantine: { code: 'stale', message: expect.stringContaining('a replay') },
   });
 });
 
