@@ -66,3 +66,24 @@ test('an unsigned ensure does not keep a node that a dying host saved again', as
   await scene.looksDone(service);
   await expect.poll(() => scene.registered(host.name), { timeout: 10_000 }).toEqual(GONE);
 });
+
+test('a forged Spot warning from a place where hosts may write silences no host that runs', async () => {
+  const instance = instanceId(6);
+  const service = await scene.serve({ ...aws.env, HOST_TOPIC_ARNS: scene.world.publisher.topicArn });
+  await registerNode(scene.world.chef, { name: 'watched', instanceId: instance });
+  ec2.instances.set(instance, 'running');
+  const { jobId } = await service.publish({
+    version: '0',
+    id: '00000000-0000-4000-8000-000000000021',
+    'detail-type': 'EC2 Spot Instance Interruption Warning',
+    source: 'aws.ec2',
+    account: '000000000000',
+    region: 'eu-west-1',
+    resources: [],
+    detail: { 'instance-id': instance, 'instance-action': 'terminate' },
+  });
+  await service.api.finished(jobId, 'retrying');
+  expect((await service.api.job(jobId)).error?.message).toContain(`EC2 says ${instance} is running`);
+  const commands = scene.world.nagios.requests.filter(({ method }) => method === 'POST');
+  expect(commands).toEqual([]);
+});
