@@ -169,7 +169,7 @@ end
 
 -- Back into the lines, behind all that was accepted until now. …: further fields to set.
 local function reopen(job, tokens, ...)
-  redis.call('HDEL', job.record, 'error', 'reasons', 'finishedAt', 'result', 'approval')
+  redis.call('HDEL', job.record, 'error', 'finishedAt', 'result', 'approval')
   take_identities(job)
   remember_ensure(job)
   join_lines(job, redis.call('INCR', P .. 'seq'))
@@ -177,6 +177,8 @@ local function reopen(job, tokens, ...)
   stop_working(job)
   try(job, tokens)
   set_state(job, 'queued', 'attempts', 0, 'openedAt', redis.call('TIME')[1] * 1000, ...)
+  -- They decided whether it is opened again, and so are needed until it is.
+  redis.pcall('HDEL', job.record, 'reasons')
 end
 
 -- Every step of the plans but the completion of lifecycle actions: Auto Scaling takes that once.
