@@ -25,7 +25,7 @@ const WRONG_URL = 'is CHEF_SERVER_URL right, and not missing /organizations/ORG?
 
 /**
  * The JSON of an answer; undefined if the Chef server itself says that there is no such thing.
- * @throws AppError `credentials`, `permission`, `conflict`, `too-large`; `rejected` for anything that is no answer of a
+ * @throws AppError `credentials`, `permission`, `conflict`, `too-large`; `rejected` for anything that is not an answer of a
  * Chef server to this request, since a wrong URL must not read as "gone"
  */
 export function readJson(answer: ChefAnswer): unknown {
@@ -43,7 +43,7 @@ export function readJson(answer: ChefAnswer): unknown {
 export function readObject(answer: ChefAnswer): JsonObject | undefined {
   const json = readJson(answer);
   if (json === undefined || isObject(json)) return json;
-  throw new AppError('rejected', `${asked(answer)} answered JSON that is no object: ${WRONG_URL}`);
+  throw new AppError('rejected', `${asked(answer)} answered JSON that is not an object: ${WRONG_URL}`);
 }
 
 /** As readObject, for an answer that must be the very thing asked for. */

@@ -18,11 +18,11 @@ export interface ChefOptions {
   trusted?: readonly string[];
   /** How to trust the server's certificate if it is not. @default by CHEF_CA_FILE */
   trustAdvice?: string;
-  /** 1.3 unless told. */
+  /** @default '1.3' */
   signing?: SigningVersion;
-  /** Limit of one attempt in milliseconds; 10,000 unless told. */
+  /** Limit of one attempt in milliseconds. @default 10000 */
   timeoutMs?: number;
-  /** Connections kept open to the server; 128 unless told. */
+  /** Connections kept open to the server. @default 128 */
   connections?: number;
   /** The clock that signatures carry. */
   now?: () => Date;
@@ -165,14 +165,14 @@ function isRead({ method, target }: ChefCall): boolean {
  */
 export function segment(name: unknown, kind: 'node' | 'client' | 'key'): string {
   if (isNodeName(name)) return name;
-  throw new AppError('invalid', `${JSON.stringify(name)} is no name of a Chef ${kind}`, { field: 'name' });
+  throw new AppError('invalid', `${JSON.stringify(name)} is not a name of a Chef ${kind}`, { field: 'name' });
 }
 
 /** Without a slash at the end. */
 function baseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
-    throw new AppError('invalid', 'the Chef server URL is no http or https URL');
+    throw new AppError('invalid', 'the Chef server URL is not an http or https URL');
   }
   if (url.username || url.password || url.search || url.hash) {
     throw new AppError(

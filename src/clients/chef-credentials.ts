@@ -56,7 +56,7 @@ function parseToml(text: string, path: string): JsonObject {
   } catch (error) {
     // The parser's own message quotes the lines around the fault, and with them the key.
     const where = error instanceof TomlError ? ` at line ${error.line}, column ${error.column}` : '';
-    throw new AppError('invalid', `${path} is no TOML${where}`);
+    throw new AppError('invalid', `${path} is not TOML${where}`);
   }
 }
 

@@ -74,10 +74,10 @@ function shortened(q: string): string {
  */
 function searchQuery(attribute: string, value: string): string {
   if (!/^\w[\w-]*(\.\w[\w-]*)*$/.test(attribute)) {
-    throw new AppError('invalid', `${JSON.stringify(attribute)} is no Chef node attribute to search by`);
+    throw new AppError('invalid', `${JSON.stringify(attribute)} is not a Chef node attribute to search by`);
   }
   if (!/^[A-Za-z0-9][\w.:-]{0,254}$/.test(value) || /^(?:AND|OR|NOT)$/.test(value)) {
-    throw new AppError('invalid', `${JSON.stringify(value)} is no value of ${attribute} to search for`);
+    throw new AppError('invalid', `${JSON.stringify(value)} is not a value of ${attribute} to search for`);
   }
   return `${attribute.replaceAll('.', '_')}:${value.replaceAll(':', '\\:')}`;
 }

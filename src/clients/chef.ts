@@ -38,7 +38,7 @@ export class ChefClient {
     return readNamed(await this.#server.get('clients', segment(name, 'client')), name);
   }
 
-  /** All keys of a client, expired ones too; undefined where there is no such client. */
+  /** All keys of a client, expired ones too; undefined if there is no such client. */
   async getClientKeys(name: string): Promise<ClientKey[] | undefined> {
     return clientKeys(this.#server, segment(name, 'client'));
   }
@@ -104,7 +104,7 @@ export class ChefClient {
     return restoreClient(this.#checked(options), segment(name, 'client'), saved);
   }
 
-  /** Whether a client has one of the keys that a snapshot has of it; undefined where there is no such client. */
+  /** Whether a client has one of the keys that a snapshot has of it; undefined if there is no such client. */
   async hasKeyOf(name: string, saved: SavedClient): Promise<boolean | undefined> {
     return hasKeyOf(this.#server, segment(name, 'client'), saved);
   }

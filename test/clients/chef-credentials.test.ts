@@ -106,7 +106,7 @@ test('files that cannot be read are named with the reason', () => {
 
 test('a fault in the TOML is told by its place, without the secret beside it', () => {
   const message = refusal('default', file(`[default]\nclient_key = "${key.split('\n')[1]}\nx`));
-  expect(message).toMatch(/no TOML at line 2, column \d+$/);
+  expect(message).toMatch(/not TOML at line 2, column \d+$/);
   expect(message).not.toContain('c2VjcmV0');
 });
 

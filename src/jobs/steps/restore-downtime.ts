@@ -18,7 +18,7 @@ export function cancelDowntimeStep({ nagios, archive, downtimeJobs }: CancelDepe
     if (!job.facts.lost?.node && !job.facts.lost?.client) {
       return { state: 'skipped', note: 'nothing was missing in Chef' };
     }
-    // An alarm too few is no reason to keep a restore open.
+    // A missing alarm is not a reason to keep a restore open.
     return withoutNagios(false, job, async () => {
       let cancelled = 0;
       // The archives know their jobs even where Redis has forgotten them.
