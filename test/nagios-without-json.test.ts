@@ -181,15 +181,13 @@ describe('with only one of the two JSON CGIs', () => {
 });
 
 describe('where Nagios is required', () => {
-  test('nothing is done to a node whose downtime cannot be proved; the job fails and says why, and others go on', async () => {
+  test('nothing is done to a node whose downtime cannot be proved; the job is held and says why, and others go on', async () => {
     const before = world.nagios.requests.length;
     const id = await ended('kept', strict);
-    const job = await strict.api.finished(id, 'failed');
+    const job = await strict.api.finished(id, 'held');
     expect(job.error).toMatchObject({
-      code: 'unsupported',
-      message: expect.stringMatching(
-        /^nothing was deleted, since NAGIOS_REQUIRED=true .*4\.0\.7.*NAGIOS_REQUIRED=false/,
-      ),
+      code: 'unproved-downtime',
+      message: expect.stringMatching(/^nothing was deleted, since NAGIOS_REQUIRED=true .*4\.0\.7.*approve/),
     });
     expect(job.steps.map(({ name, state }) => [name, state])).toEqual([
       ['find', 'done'],
@@ -200,14 +198,25 @@ describe('where Nagios is required', () => {
     expect(await world.chef.chef.getClient('kept')).toBeDefined();
     expect(world.nagios.requests.slice(before).every(({ method }) => method === 'GET')).toBe(true);
 
-    await strict.api.finished(await strict.api.event({ kind: 'ensure', node: 'kept' }));
+    await registerNode(world.chef, { name: 'alive' });
+    await strict.api.finished(await strict.api.event({ kind: 'ensure', node: 'alive' }));
     expect(await strict.metrics()).toMatch(/jobs_paused\{part="nagios"\} 0/);
 
     world.nagios.gateway.fail();
-    expect((await strict.api.request('POST', `/jobs/${id}/retry`)).status).toBe(202);
+    expect((await strict.api.request('POST', `/jobs/${id}/approve`)).status).toBe(202);
     const done = await strict.api.finished(id);
-    expect(stepOf(done, 'confirm-downtime')).toMatchObject({ state: 'done' });
+    expect(stepOf(done, 'downtime')).toMatchObject({ state: 'done', note: 'kept is in downtime' });
     expect(await world.chef.chef.getNode('kept')).toBeUndefined();
+  });
+
+  test('a person can let a deletion go on without a proof', async () => {
+    const id = await ended('waits', strict);
+    await strict.api.finished(id, 'held');
+    expect((await strict.api.request('POST', `/jobs/${id}/approve`)).status).toBe(202);
+    const job = await strict.api.finished(id);
+    expect(stepOf(job, 'confirm-downtime')).toMatchObject(NOT_PROVED);
+    await downtimes(id, 'waits').toBe(3);
+    expect(await world.chef.chef.getNode('waits')).toBeUndefined();
   });
 });
 

@@ -1,6 +1,7 @@
 import type { ChefClient } from '../../clients/chef.ts';
 import type { NagiosClient } from '../../clients/nagios.ts';
 import { AppError, describe } from '../../errors.ts';
+import { isApproved } from '../../guard.ts';
 import type { AskedDowntime, JobRecord } from '../record.ts';
 import { Later, type Step, type StepContext, type StepResult } from '../run.ts';
 import { describeSearch, type HostSearch, monitorHosts } from './monitor-host.ts';
@@ -22,29 +23,35 @@ export function downtimeStep({ nagios, chef, required }: DowntimeDependencies): 
   return async (job, context) => {
     if (!nagios) return { state: 'skipped', note: 'NAGIOS_URL is not set' };
     return withoutNagios(required, job, async () => {
+      const proved = required && (await isProvable(nagios, job));
       const earlier = job.facts.downtime;
-      if (earlier) {
-        const result = await resume(nagios, required, job, context, earlier);
-        if (result) return result;
-      } else if (required) {
-        await mustShowDowntimes(nagios);
-      }
-      return ask({ nagios, chef }, required, job, context);
+      const result = earlier && (await resume(nagios, proved, job, context, earlier));
+      return result ?? ask({ nagios, chef }, proved, job, context);
     });
   };
 }
 
-/** Before the first effect: what Nagios cannot show cannot be cancelled either. */
-async function mustShowDowntimes(nagios: NagiosClient): Promise<void> {
+/**
+ * Whether the downtime is to be proved; not if Nagios cannot show any and a person let the job go on without. Checked before
+ * the first effect, since what Nagios cannot show cannot be cancelled either.
+ * @throws AppError `unproved-downtime`
+ */
+async function isProvable(nagios: NagiosClient, job: JobRecord): Promise<boolean> {
   try {
     await nagios.canShowDowntimes();
+    return true;
   } catch (error) {
-    if (!(error instanceof AppError && error.code === 'unsupported')) throw error;
+    if (!isUnsupported(error)) throw error;
+    if (isApproved(job.approval, 'unproved-downtime')) return false;
     throw new AppError(
-      'unsupported',
-      `nothing was deleted, since NAGIOS_REQUIRED=true and no downtime can be proved. ${describe(error)}; or set NAGIOS_REQUIRED=false. Then retry the job`,
+      'unproved-downtime',
+      `nothing was deleted, since NAGIOS_REQUIRED=true and no downtime can be proved. ${describe(error)}. Then approve the job, or approve it now to go on without a proof`,
     );
   }
+}
+
+function isUnsupported(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === 'unsupported';
 }
 
 /**
@@ -54,7 +61,7 @@ async function mustShowDowntimes(nagios: NagiosClient): Promise<void> {
  */
 async function resume(
   nagios: NagiosClient,
-  required: boolean,
+  proved: boolean,
   job: JobRecord,
   context: StepContext,
   earlier: AskedDowntime,
@@ -64,12 +71,11 @@ async function resume(
     const downtime = { ...earlier, seen: true as const };
     return { state: 'done', note: `${earlier.host} is in downtime`, facts: { downtime } };
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    if (error.code === 'unsupported' && !required) {
+    if (isUnsupported(error) && !proved) {
       return earlier.end ? { state: 'done', note: `asked for ${earlier.host}` } : undefined;
     }
-    if (error.code !== 'rejected') throw error;
-    if (!required || !earlier.end) return undefined;
+    if (!(error instanceof AppError && error.code === 'rejected')) throw error;
+    if (!proved || !earlier.end) return undefined;
     // Nagios took this command and made something else of it: asking again would do the same.
     await nagios.cancelDowntimes({ comment: downtimeComment(job.id) });
     await context.remember({ downtime: undefined });
@@ -79,7 +85,7 @@ async function resume(
 
 async function ask(
   { nagios, chef }: { nagios: NagiosClient; chef: ChefClient },
-  required: boolean,
+  proved: boolean,
   job: JobRecord,
   context: StepContext,
 ): Promise<StepResult> {
@@ -95,7 +101,7 @@ async function ask(
     if (scheduled.outcome !== 'submitted') continue;
     const { submittedAt, end } = scheduled;
     const downtime = { host, submittedAt: submittedAt.toISOString(), end: end.toISOString() };
-    if (required) {
+    if (proved) {
       await context.remember({ downtime });
       throw new Later(nextLookMs(0));
     }
@@ -108,7 +114,8 @@ async function ask(
   }
   const names = refused.join(' or ');
   const note = `Nagios takes no command for ${names}: it has no such host, or the user may not command it`;
-  if (required) throw new AppError('unsupported', note);
+  if (proved)
+    throw new AppError('unproved-downtime', `nothing was deleted, since NAGIOS_REQUIRED=true. ${note}`);
   return { state: 'failed', note, facts };
 }
 
@@ -120,7 +127,7 @@ async function isHalfDone(nagios: NagiosClient, job: JobRecord): Promise<string 
     const { downtimes } = await nagios.listDowntimes();
     return downtimes.some(downtime => downtime.comment === downtimeComment(job.id)) ? host : undefined;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'unsupported') return undefined;
+    if (isUnsupported(error)) return undefined;
     throw error;
   }
 }
@@ -135,7 +142,8 @@ export function confirmDowntimeStep({ nagios, required }: DowntimeDependencies):
         if (!asked.seen) await prove(nagios, job, asked);
         return { state: 'done', note: `${asked.host} and its services are in downtime` };
       } catch (error) {
-        if (required || !(error instanceof AppError && error.code === 'unsupported')) throw error;
+        const isStrict = required && !isApproved(job.approval, 'unproved-downtime');
+        if (isStrict || !isUnsupported(error)) throw error;
         return { state: 'failed', note: `asked for ${asked.host}, but not proved. ${describe(error)}` };
       }
     });
