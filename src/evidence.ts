@@ -18,6 +18,8 @@ export interface Evidence {
   saidAt: number;
   /** Chef node that it names. */
   node?: string;
+  /** Name by which it says that Nagios knows the node. */
+  nagiosHost?: string;
   /** Fingerprint of the key that signed a host's message. */
   key?: string;
   /** Who asked, for a person. */
@@ -31,11 +33,13 @@ export function evidenceOf(inbound: InboundFacts): Evidence {
   const { event, saidAt, signedBy, requestedBy } = inbound;
   const from = speakerOf(inbound);
   const node = 'node' in event ? event.node : undefined;
+  const nagiosHost = 'nagiosHost' in event ? event.nagiosHost : undefined;
   return {
     from,
     rank: RANK[from],
     saidAt: saidAt.getTime(),
     ...(node !== undefined && { node }),
+    ...(nagiosHost !== undefined && { nagiosHost }),
     ...(from === 'host' && signedBy !== undefined && { key: signedBy }),
     ...(from === 'person' && requestedBy !== undefined && { by: requestedBy }),
   };
@@ -66,9 +70,21 @@ export function isOnlyClaimed({ evidence }: Known): boolean {
 
 /** The Chef node that the evidence names, the best founded and latest first. */
 export function namedNode({ evidence }: Known): string | undefined {
-  return evidence
-    .filter(({ node }) => node !== undefined)
-    .toSorted((one, other) => other.rank - one.rank || other.saidAt - one.saidAt)[0]?.node;
+  return bestFirst(evidence.filter(({ node }) => node !== undefined))[0]?.node;
+}
+
+/** What names a Nagios host for this Chef node, the best founded and latest first. */
+export function nagiosHostsNamed(
+  { evidence }: Known,
+  node: string | null,
+): { name: string; from: Speaker }[] {
+  return bestFirst(evidence.filter(each => each.node === node)).flatMap(({ nagiosHost: name, from }) =>
+    name === undefined ? [] : [{ name, from }],
+  );
+}
+
+function bestFirst(evidence: readonly Evidence[]): Evidence[] {
+  return evidence.toSorted((one, other) => other.rank - one.rank || other.saidAt - one.saidAt);
 }
 
 /** Fingerprints of the keys with which the host signed, if the host is the only one who is believed. */

@@ -2,13 +2,23 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Job } from '../src/job.ts';
 import type { Service } from '../src/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
-import { type Host, registerNode } from './parts/chef-server.ts';
+import { type Host, nodeOf, registerNode } from './parts/chef-server.ts';
 import { signHostMessage } from './parts/host-message.ts';
+import { until } from './parts/process.ts';
 import { startTestService } from './parts/service.ts';
 import { instanceId, startWorld, terminationNotice, type World } from './parts/world.ts';
 
 const HOSTS = [
-  ...['web-1', 'ip-10-0-0-7', 'Web Server 1', 'DB-1.Example.com', 'Shop Front', 'localhost', 'Übersee 1'],
+  ...[
+    'web-1',
+    'ip-10-0-0-7',
+    'Web Server 1',
+    'Second Word',
+    'DB-1.Example.com',
+    'Shop Front',
+    'localhost',
+    'Übersee 1',
+  ],
   ...[
     'victim',
     'victim-2.example.com',
@@ -48,13 +58,17 @@ afterAll(async () => {
   await world?.stop();
 });
 
-async function publish(message: object): Promise<Job> {
+async function deliver(message: object): Promise<{ outcome: string; jobId: string }> {
   const { status, body } = await world.publisher.deliver(
     world.publisher.envelope(message),
     `${service.url}/sns`,
   );
   expect(status, body).toBe(200);
-  return api.finished(JSON.parse(body).jobId);
+  return JSON.parse(body);
+}
+
+async function publish(message: object): Promise<Job> {
+  return api.finished((await deliver(message)).jobId);
 }
 
 /** A node whose instance ends, as AWS tells. */
@@ -129,6 +143,28 @@ describe('a node is found in Nagios under', () => {
 
   test('the name that its own message gives, which need not be one of Chef', async () => {
     await expectSilenced(await saidToEnd('web-server-1', 'Web Server 1'), 'Web Server 1');
+  });
+
+  test('the name that its own message gives after AWS told of its end', async () => {
+    const name = 'told-twice';
+    const instance = instanceId(++next);
+    const { privateKey } = await registerNode(world.chef, { name, instanceId: instance });
+    // Chef’s search is not asked again before five seconds: the job waits meanwhile.
+    await world.chef.chef.deleteNode(name);
+    const first = await deliver(terminationNotice(instance));
+    await until('the job to wait', async () => (await api.job(first.jobId)).state === 'retrying');
+    await world.chef.chef.createNode(nodeOf({ name, instanceId: instance }));
+    const nagios_name = 'Second Word';
+    const message = {
+      type: 'registration',
+      method: 'delete',
+      chef_name: name,
+      nagios_name,
+      instance_id: instance,
+    };
+    const signed = signHostMessage(message, { privateKey, topicArn: world.publisher.topicArn });
+    expect(await deliver(signed)).toEqual({ outcome: 'duplicate', jobId: first.jobId });
+    await expectSilenced(await api.finished(first.jobId), nagios_name);
   });
 
   test('its own name if Nagios does not know the name that its message gives', async () => {

@@ -3,6 +3,7 @@ import type { ChefNode } from '../../clients/chef-node.ts';
 import type { NagiosClient } from '../../clients/nagios.ts';
 import type { NagiosHost } from '../../clients/nagios-hosts.ts';
 import { AppError } from '../../errors.ts';
+import { nagiosHostsNamed } from '../../evidence.ts';
 import { isNagiosHostName, isNodeName } from '../../names.ts';
 import type { Facts, JobRecord } from '../record.ts';
 import { isOfAnotherMachine, nodeAddresses } from './monitor-address.ts';
@@ -78,13 +79,16 @@ export function describeSearch({ unknown, passedOver }: HostSearch): string {
 }
 
 /** Names under which Nagios may know the job's host, full names before short ones. */
-function candidates({ event, node, facts }: JobRecord): Candidate[] {
-  const { fqdn, hostname, nagiosHost } = facts;
-  const named = 'nagiosHost' in event ? event.nagiosHost : undefined;
-  const isAsked = event.kind === 'request';
+function candidates(job: JobRecord): Candidate[] {
+  const { node } = job;
+  const { fqdn, hostname, nagiosHost } = job.facts;
   const isFull = (name: string | undefined) => name?.includes('.');
+  const named = nagiosHostsNamed(job, node).map(
+    ({ name, from }) => [name, from === 'person' || name === node ? 'given' : 'doubtful'] as const,
+  );
+  const byPerson = named.find(([name, trust]) => trust === 'given' && name !== node)?.[0];
   const names: (readonly [unknown, Candidate['trust']])[] = [
-    [named, isAsked || named === node ? 'given' : 'doubtful'],
+    ...named,
     [node, 'given'],
     ...[fqdn, hostname].filter(isFull).map(name => [name, 'full'] as const),
     [nagiosHost, 'doubtful'],
@@ -95,7 +99,7 @@ function candidates({ event, node, facts }: JobRecord): Candidate[] {
   return names.flatMap(([name, trust]) => {
     if (!isNagiosHostName(name)) return [];
     // Every Nagios has a host localhost, which is the Nagios server: only a person can mean that one.
-    if (/^localhost(\.|$)/i.test(name) && !(isAsked && name === named)) return [];
+    if (/^localhost(\.|$)/i.test(name) && name !== byPerson) return [];
     return [{ name, trust }];
   });
 }
