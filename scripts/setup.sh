@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes what the tests and the demo need, under node_modules and .parts only: the npm packages of the
-# lock file and, unpacked and never installed, Debian's redis-server, goiardi, Nagios and promtool, and Chromium where the system has
-# none. Idempotent.
+# lock file and, unpacked and never installed, Debian's redis-server, goiardi, Nagios, promtool and shells, and Chromium where the
+# system has none. Idempotent.
 # usage: setup.sh [npm | demo]    npm: the npm packages only; demo: what the demo needs
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,23 +22,27 @@ parts='redis-server redis-tools goiardi nagios4-core nagios4-cgi prometheus shel
 # What redis-server and shellcheck link to; the rest of these packages needs libc alone.
 libraries='libatomic1 libjemalloc2 liblzf1 libffi8 libgmp10'
 
-debian_packages() {
-  wanted="$parts $libraries"
-  [ "$(cat .parts/unpacked 2>/dev/null)" = "$wanted" ] && return
+# The shells under which the hosts' program is tried, besides those that every Debian has.
+shells='busybox mksh ksh93u+m zsh yash posh'
+
+# unpack FOLDER MARKER PACKAGES: into .parts/FOLDER, unless the marker says that just these are there.
+unpack() {
+  wanted=$3
+  [ "$(cat "$2" 2>/dev/null)" = "$wanted" ] && return
   { command -v apt-get && command -v dpkg; } >/dev/null ||
-    stop "the tests and the demo run real parts from Debian packages ($parts): apt-get and dpkg are needed"
-  rm -rf .parts/root .parts/debs
-  mkdir -p .parts/root .parts/debs
-  say "unpacking $wanted into .parts/root"
+    stop "the tests and the demo run real parts from Debian packages ($wanted): apt-get and dpkg are needed"
+  rm -rf ".parts/$1" .parts/debs
+  mkdir -p ".parts/$1" .parts/debs
+  say "unpacking $wanted into .parts/$1"
   # shellcheck disable=SC2086
   download() { (cd .parts/debs && apt-get download $wanted >&2); }
   if ! download 2>/dev/null; then
     if [ "$(id -u)" -eq 0 ]; then apt-get update >&2 || true; fi
     download || stop "could not download packages. Run: sudo apt-get update; then run this again"
   fi
-  for deb in .parts/debs/*.deb; do dpkg -x "$deb" .parts/root; done
+  for deb in .parts/debs/*.deb; do dpkg -x "$deb" ".parts/$1"; done
   rm -rf .parts/debs
-  printf '%s' "$wanted" > .parts/unpacked
+  printf '%s' "$wanted" > "$2"
 }
 
 # With those of its libraries that this system lacks: 120 MB to fetch, 400 MB unpacked.
@@ -59,8 +63,8 @@ browser() {
 
 locked() {
   npm_packages
-  [ "${1:-}" = npm ] || debian_packages
-  [ -n "${1:-}" ] || browser
+  [ "${1:-}" = npm ] || unpack root .parts/unpacked "$parts $libraries"
+  [ -n "${1:-}" ] || { unpack shells .parts/shells/unpacked "$shells" && browser; }
 }
 
 # Two runs at once (demo and tests, say) set up one after the other.

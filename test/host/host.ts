@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freshDirectory } from '../parts/process.ts';
 
@@ -13,6 +13,8 @@ export interface HostOptions {
   /** Of client.conf. */
   settings?: Record<string, string>;
   env?: NodeJS.ProcessEnv;
+  /** Path of the program that is `sh` there. @default the system's own */
+  shell?: string;
 }
 
 interface Outcome {
@@ -25,6 +27,8 @@ export interface Host {
   directory: string;
   /** Runs chef-registration-init, and adds the settings file to its arguments. */
   run: (args: string[], env?: NodeJS.ProcessEnv) => Promise<Outcome>;
+  /** Runs it without any argument, its settings file neither. */
+  runAlone: () => Promise<Outcome>;
   /** Puts a program of this name, a body of sh, before the system's own in PATH. */
   standIn: (name: string, body: string) => void;
   /** What `systemctl list-jobs` says from now on; a line for each job, `unit type`. */
@@ -34,36 +38,34 @@ export interface Host {
 }
 
 /** A folder that is a host: client.rb, key, settings, and the programs that tell how the machine is leaving. */
-export function makeHost({ key, node, settings = {}, env = {} }: HostOptions): Host {
+export function makeHost({ key, node, settings = {}, env = {}, shell }: HostOptions): Host {
   const directory = freshDirectory('host');
   const put = (name: string, text: string) => {
     writeFileSync(join(directory, name), text);
     return join(directory, name);
   };
+  if (shell) symlinkSync(shell, join(directory, 'sh'));
   const clientKey = put('client.pem', key);
   const clientRb = put(
     'client.rb',
     `chef_server_url 'https://chef.example.com'\n${node ? `node_name '${node}' # its name\n` : ''}client_key "${clientKey}"\n`,
   );
-  const all = { CLIENT_RB: clientRb, ...settings };
-  const conf = put(
-    'client.conf',
-    `# settings\n\n${Object.entries(all)
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join('')}`,
+  const lines = Object.entries({ CLIENT_RB: clientRb, ...settings }).map(
+    ([name, value]) => `${name}=${value}\n`,
   );
+  const conf = put('client.conf', `# settings\n\n${lines.join('')}`);
   const standIn = (name: string, body: string) => chmodSync(put(name, `#!/bin/sh\n${body}\n`), 0o755);
+  const all = {
+    PATH: `${directory}:/usr/sbin:/usr/bin:/sbin:/bin`,
+    HOME: directory,
+    RUNTIME_DIRECTORY: join(directory, 'run'),
+    ...env,
+  };
   const host: Host = {
     directory,
     standIn,
-    run: (args, more = {}) =>
-      run([...args, '-c', conf], {
-        PATH: `${directory}:/usr/sbin:/usr/bin:/sbin:/bin`,
-        HOME: directory,
-        RUNTIME_DIRECTORY: join(directory, 'run'),
-        ...env,
-        ...more,
-      }),
+    run: (args, more = {}) => run([...args, '-c', conf], { ...all, ...more }),
+    runAlone: () => run([], all),
     systemdJobs: (...jobs) =>
       standIn(
         'systemctl',

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { globSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +12,14 @@ export const libraries = globSync(join(root, 'usr/lib/*-linux-gnu*')).join(':');
 /** Where set-up unpacked a file of a Debian package: `unpacked('usr/bin/goiardi')`. */
 export function unpacked(path: string): string {
   return join(root, path);
+}
+
+/** A shell that set-up unpacked, or that every Debian has. */
+export function shellProgram(name: string): string {
+  const folders = ['usr/bin', 'bin'].map(folder => join(home, 'shells', folder));
+  const found = [...folders, '/bin'].map(folder => join(folder, name)).find(path => existsSync(path));
+  if (!found) throw new Error(`there is no ${name}: run sh scripts/setup.sh`);
+  return found;
 }
 
 export const runFolder = join(home, 'run');
