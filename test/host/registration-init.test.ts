@@ -164,8 +164,11 @@ describe('at start', () => {
 describe('the request', () => {
   test('has the signature that AWS’s own code computes, with a session token and without', async () => {
     const host = hostOf();
-    await host.run([]);
-    await host.run([], { AWS_ACCESS_KEY_ID: 'AKIAENV', AWS_SECRET_ACCESS_KEY: 'en/v+secret' });
+    await host.run(['--method', 'delete']);
+    await host.run(['--method', 'delete'], {
+      AWS_ACCESS_KEY_ID: 'AKIAENV',
+      AWS_SECRET_ACCESS_KEY: 'en/v+secret',
+    });
     const [byRole, byEnvironment] = sns.requests;
     if (!byRole || !byEnvironment) throw new Error('two requests were expected');
     const { id, secret, token } = ROLE;
@@ -184,7 +187,7 @@ describe('the request', () => {
       `${host.directory}/.aws/credentials`,
       '[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = x\n\n[deaths]\naws_access_key_id = AKIADEATHS\naws_secret_access_key=y/z\n[last]\naws_access_key_id = AKIALAST\n',
     );
-    await host.run([]);
+    await host.run(['--method', 'delete']);
     expect(sns.requests[0]?.headers.authorization).toContain('Credential=AKIADEATHS/');
     expect(metadata.asked.join()).not.toContain('security-credentials/web-role');
   });
@@ -192,7 +195,7 @@ describe('the request', () => {
   test('shows no secret to who lists the processes', async () => {
     const host = hostOf();
     host.standIn('curl', `echo "$*" >> ${host.directory}/arguments; exec /usr/bin/curl "$@"`);
-    await host.run([]);
+    await host.run(['--method', 'delete']);
     expect(published()).toHaveLength(1);
     const seen = readFileSync(`${host.directory}/arguments`, 'utf8');
     expect(seen).toContain('Action=Publish');
@@ -203,7 +206,7 @@ describe('the request', () => {
     await sns.stop();
     const reply = '<ErrorResponse><Error><Code>AuthorizationError</Code></Error></ErrorResponse>';
     sns = await startSnsListener(403, reply);
-    expect(await hostOf().run([])).toMatchObject({
+    expect(await hostOf().run(['--method', 'delete'])).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/SNS did not take delete of web-1 .*AuthorizationError.* 403/),
     });
@@ -212,7 +215,7 @@ describe('the request', () => {
 
 describe('the instance metadata service', () => {
   test('is asked with a token only, as version 2 wants it', async () => {
-    await hostOf().run([]);
+    await hostOf().run(['--method', 'delete']);
     expect(metadata.asked[0]).toBe('PUT /latest/api/token 200');
     expect(metadata.asked.filter(line => !line.endsWith(' 200'))).toEqual([]);
   });
@@ -248,8 +251,40 @@ describe('the options of the predecessor', () => {
     expect(sns.requests).toEqual([]);
   });
 
-  test.each([[['--what']], [['--method', 'destroy']], [['--method=']]])('%j is refused', async options => {
-    expect(await hostOf().run(options)).toMatchObject({ code: 2, stderr: expect.stringContaining('usage:') });
+  test.each([[['--what']], [['--method', 'destroy']], [['--method=']], [['--method']]])(
+    '%j is refused',
+    async options => {
+      expect(await hostOf().run(options)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('usage:'),
+      });
+      expect(sns.requests).toEqual([]);
+    },
+  );
+});
+
+describe('nothing is published unless that is asked for:', () => {
+  test.each([[[]], [['-v']], [['--chef-node', 'db-1', '--instance-id=i-0123abcd']]])(
+    '%j shows the help, which says how, and fails',
+    async options => {
+      const host = hostOf();
+      host.systemdJobs('poweroff.target start');
+      const { code, stdout, stderr } = await host.run(options);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(/^usage: .*\n.* --method delete\|deregister\|ensure /);
+      expect(sns.requests).toEqual([]);
+      expect(metadata.asked).toEqual([]);
+    },
+  );
+
+  test.each(['--help', '-h'])('%s shows the help', async option => {
+    const asked = await hostOf().run(['stop', option]);
+    expect(asked).toMatchObject({ code: 0, stdout: expect.stringMatching(/^usage: /), stderr: '' });
+    expect(sns.requests).toEqual([]);
+  });
+
+  test('--dry-run alone shows the deletion', async () => {
+    expect(JSON.parse((await hostOf().run(['--dry-run'])).stdout)).toMatchObject({ method: 'delete' });
     expect(sns.requests).toEqual([]);
   });
 });
@@ -257,7 +292,7 @@ describe('the options of the predecessor', () => {
 describe('what it is given', () => {
   test('is read and never run', async () => {
     const host = hostOf({ CHEF_NODE: '$(touch made)', NAGIOS_NODE: '`touch made`' });
-    const { code, stderr } = await host.run([]);
+    const { code, stderr } = await host.run(['--method', 'delete']);
     expect(code).toBe(1);
     expect(stderr).toContain("the Chef node is '$(touch made)'");
     expect(existsSync('made')).toBe(false);

@@ -102,7 +102,9 @@ describe.each(SHELLS)('where sh is %s, the host’s program', name => {
     expect(sns.requests[0]?.headers.authorization).toContain('Credential=AKIADEFAULT/');
   });
 
-  test('shows its help, and refuses what it does not know', async () => {
+  test('shows how it is called if nothing is asked of it, and refuses what it does not know', async () => {
+    expect(await host.run([])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^usage: /) });
+    expect(await host.runAlone()).toMatchObject({ code: 2, stderr: expect.stringMatching(/^usage: /) });
     expect(await host.run(['--help'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^usage: /) });
     expect((await host.run(['--what'])).code).toBe(2);
     expect(await host.run(['--method=delete', '--chef-node=$(touch made)'])).toMatchObject({ code: 1 });
