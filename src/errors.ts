@@ -48,6 +48,8 @@ export type HoldCode =
   | 'overruled'
   /** More deletions than the window allows. */
   | 'over-budget'
+  /** A downtime must be proved before the deletion, and this Nagios cannot show one. */
+  | 'unproved-downtime'
   /** The host did not sign its message. */
   | 'unsigned'
   /** The signature of the host's message does not count. */
@@ -92,6 +94,7 @@ export const HTTP_STATUS: Record<ErrorCode, number> = {
   unverified: 500,
   overruled: 500,
   'over-budget': 500,
+  'unproved-downtime': 500,
   unsigned: 500,
   'bad-signature': 500,
   stale: 500,
@@ -124,6 +127,7 @@ export const JOB_FATE: Record<ErrorCode, 'retry' | 'fail' | 'hold'> = {
   unverified: 'hold',
   overruled: 'hold',
   'over-budget': 'hold',
+  'unproved-downtime': 'hold',
   unsigned: 'hold',
   'bad-signature': 'hold',
   stale: 'hold',

@@ -23,7 +23,7 @@ export interface HostTrust {
 }
 
 /** What is known of a host's message once its signature was checked. */
-export interface HostVerdict {
+interface HostVerdict {
   /** Fingerprint of the key that signed it. */
   signedBy?: string;
   /** Why it is not acted upon without a person. */
