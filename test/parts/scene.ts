@@ -1,7 +1,7 @@
-import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type ApiClient, apiClient } from './api-client.ts';
 import { signHostMessage } from './host-message.ts';
+import { runLaterLooks } from './later-looks.ts';
 import { until } from './process.ts';
 import { type ServiceProcess, startServiceProcess, testEnvironment } from './service.ts';
 import type { EnvelopeOptions, SnsPublisher } from './sns-publisher.ts';
@@ -91,13 +91,7 @@ export function useScene(options: Partial<WorldOptions> = {}): Scene {
       const [node, client] = await Promise.all([chef.getNode(name), chef.getClient(name)]);
       return { node: node !== undefined, client: client !== undefined };
     },
-    async looksDone({ env }) {
-      const redis = new Redis(world.redis.url);
-      const key = `${env['REDIS_PREFIX']}:zombies`;
-      for (const look of await redis.zrange(key, '0', '-1')) await redis.zadd(key, '0', look);
-      await until('all checks for returned nodes to be done', async () => (await redis.zcard(key)) === 0);
-      redis.disconnect();
-    },
+    looksDone: ({ env }) => runLaterLooks(world.redis.url, String(env['REDIS_PREFIX'])),
   };
 }
 
