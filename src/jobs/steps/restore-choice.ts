@@ -89,8 +89,8 @@ function checkChosen(
   throw new AppError('invalid', `${wrong}; GET /archives?node=${node} lists those of ${node}`);
 }
 
-/** What the node says itself counts, then what the event of its deletion said. */
-function instanceOf(
+/** The instance of an archived node: what the node says itself counts, then what the event of its deletion said. */
+export function instanceOf(
   { chef, instanceId }: ArchiveRecord,
   { attribute, instanceAttribute }: ChoiceDependencies,
 ): string | undefined {

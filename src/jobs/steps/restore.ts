@@ -3,12 +3,14 @@ import type { ChefClient } from '../../clients/chef.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
 import { isApproved } from '../../guard.ts';
+import { isInstanceId } from '../../names.ts';
+import type { JobRecord } from '../record.ts';
 import type { Step, StepResult } from '../run.ts';
+import { type ChoiceDependencies, instanceOf } from './restore-choice.ts';
 import { nodeOf, wish } from './restore-find.ts';
 
-export interface RestoreDependencies {
+export interface RestoreDependencies extends ChoiceDependencies {
   chef: ChefClient;
-  archive: Archive;
 }
 
 const NOTHING_LOST: StepResult = { state: 'skipped', note: 'nothing is missing in Chef' };
@@ -40,13 +42,18 @@ export function recreateClientStep({ chef, archive }: RestoreDependencies): Step
 }
 
 /** Makes the node again, byte for byte as it was saved, and lets its client save it. */
-export function recreateNodeStep({ chef, archive }: RestoreDependencies): Step {
+export function recreateNodeStep(dependencies: RestoreDependencies): Step {
+  const { chef, archive } = dependencies;
   return async (job, context) => {
     const name = nodeOf(job);
     const { lost, from, needsBootstrap } = job.facts;
     if (!lost?.node && !lost?.client) return NOTHING_LOST;
     const record = from?.node === undefined ? undefined : await read(archive, from.node);
-    const isThere = (await chef.getNode(name)) !== undefined;
+    const existing = await chef.getNode(name);
+    const isThere = existing !== undefined;
+    if (existing && lost.node && !isApproved(job.approval, 'other-instance')) {
+      refuseOtherInstance(existing, record, job, dependencies);
+    }
     if (!isThere) {
       // Asked for again before this attempt: it was there when the step before it looked.
       if (!lost.node)
@@ -103,6 +110,23 @@ async function checkKey(
   throw new AppError(
     'other-key',
     `Chef client ${name} has none of the keys that its archive has: is it a new machine of this name? Nothing was restored`,
+  );
+}
+
+/** A node that came after the job had looked for it may be a new machine's. @throws AppError `other-instance` */
+function refuseOtherInstance(
+  node: ChefNode,
+  record: ArchiveRecord | undefined,
+  { instanceId }: JobRecord,
+  dependencies: RestoreDependencies,
+): void {
+  const { attribute, instanceAttribute } = dependencies;
+  const seen = attribute(node, instanceAttribute);
+  const lost = record ? instanceOf(record, dependencies) : instanceId;
+  if (!isInstanceId(seen) || seen === lost) return;
+  throw new AppError(
+    'other-instance',
+    `Chef had no node ${node.name} when this job looked for it, and has one of instance ${seen} now; ${lost ?? 'another one'} was to be restored. The node was left alone`,
   );
 }
 
