@@ -1,21 +1,59 @@
 import { parseArgs } from 'node:util';
 import { runChaos } from '../test/chaos/chaos.ts';
 import { setup } from '../test/parts/clean.ts';
+import { everyCall } from './chaos-every-call.ts';
 
-/** Usage: npm run chaos -- [--seed N] [--deaths N] [--seconds N]. Exits 1 where something was lost. */
+const USAGE = `Usage: npm run chaos -- [--seed N] [--deaths N] [--seconds N]
+       npm run chaos -- --every-call [--only delete|host-delete|ensure] [--cell PLAN:CALL:FAULT:MOMENT]... [--at-once N] [--pause SECONDS]
+
+Without --every-call: hosts die while processes, Redis, Chef and Nagios fail at random; exits 1 if something is lost.
+
+  --seed N         repeats the choices of an earlier run
+  --deaths N       number of hosts that die (default 300)
+  --seconds N      how long things go wrong (default 75)
+
+  --every-call     stops a worker before and after every call that it makes, by kill -9 and by a pause, while a new
+                   machine registers under the same name; exits 1 if that machine is harmed
+  --only PLAN      tries one plan
+  --cell CELL      tries one cell, such as delete:7:pause:after; may be repeated
+  --at-once N      number of cells that run side by side (default 4)
+  --pause SECONDS  how long a pause lasts, at least until another worker has the job (default 30)
+`;
+
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     deaths: { type: 'string', default: '300' },
     seconds: { type: 'string', default: '75' },
+    'every-call': { type: 'boolean', default: false },
+    only: { type: 'string' },
+    cell: { type: 'string', multiple: true, default: [] },
+    'at-once': { type: 'string', default: '4' },
+    pause: { type: 'string', default: '30' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 setup();
-const seed = Number(values.seed);
 const began = Date.now();
 const tell = (what: string) =>
   console.log(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${what}`);
 
+if (values['every-call']) {
+  const isWell = await everyCall({
+    only: values.only,
+    cells: values.cell,
+    atOnce: Number(values['at-once']),
+    pauseSeconds: Number(values.pause),
+    tell,
+  });
+  process.exit(isWell ? 0 : 1);
+}
+
+const seed = Number(values.seed);
 const report = await runChaos({
   seed,
   deaths: Number(values.deaths),
