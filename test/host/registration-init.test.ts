@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readHostSignature } from '../../src/host-signature.ts';
-import { isNodeName } from '../../src/names.ts';
+import { isNagiosHostName, isNodeName } from '../../src/names.ts';
 import { keyPair } from '../parts/chef-server.ts';
 import { freePort } from '../parts/process.ts';
 import { type Host, type HostOptions, makeHost } from './host.ts';
@@ -244,6 +244,17 @@ describe('the options of the predecessor', () => {
     ]);
   });
 
+  test('a Nagios host may have a name that Chef would not allow', async () => {
+    const host = hostOf({ NAGIOS_NODE: '"Web Server 1 [Zürich]"', INSTANCE_ID: INSTANCE });
+    expect(await host.run([])).toMatchObject({ code: 0 });
+    const [message] = published();
+    expect(message).toMatchObject({ chef_name: 'web-1', nagios_name: 'Web Server 1 [Zürich]' });
+    const signature = readHostSignature(message ?? {});
+    if (!signature || 'fault' in signature) throw new Error(JSON.stringify(signature));
+    const value = Buffer.from(signature.value, 'base64');
+    expect(verify('sha256', Buffer.from(signature.text), createPublicKey(publicKey), value)).toBe(true);
+  });
+
   test.each(['--dry-run', '-d'])('%s prints the message and publishes nothing', async option => {
     const { code, stdout } = await hostOf().run([option, '--method=ensure']);
     expect(code).toBe(0);
@@ -311,6 +322,26 @@ describe('what it is given', () => {
         const { code, stdout } = await host.run([`--chef-node=${given}`, '--dry-run']);
         expect(code).toBe(isNodeName(given) ? 0 : 1);
         if (code === 0) expect(JSON.parse(stdout)).toMatchObject({ chef_name: given, instance_id: INSTANCE });
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('becomes the name of the Nagios host in the message if Nagios allows it, or is refused', async () => {
+    const host = hostOf({ INSTANCE_ID: INSTANCE });
+    const illegal = fc.constantFrom(...'`~!$%^&*"|\'<>?,()=;\\\n\t\u0001');
+    const name = fc.oneof(
+      fc.stringMatching(/^[\w.:#@/ [\]{}+-]{1,12}$/),
+      fc
+        .tuple(fc.stringMatching(/^\w{0,4}$/), illegal, fc.stringMatching(/^\w{1,4}$/))
+        .map(parts => parts.join('')),
+      fc.constantFrom(' a', 'a ', 'Web Server 1', 'ü', 'a","method":"ensure', "a'b", 'a\\', ']', '[x]'),
+    );
+    await fc.assert(
+      fc.asyncProperty(name, async given => {
+        const { code, stdout } = await host.run([`--nagios-node=${given}`, '--dry-run']);
+        expect(code).toBe(isNagiosHostName(given) && !given.includes('\\') ? 0 : 1);
+        if (code === 0) expect(JSON.parse(stdout)).toMatchObject({ nagios_name: given, chef_name: 'web-1' });
       }),
       { numRuns: 40 },
     );
