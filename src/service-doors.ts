@@ -65,6 +65,7 @@ function openApi(
       receive,
       confirm: (topicArn, token) => sns.confirmSubscription(topicArn, token),
       raise: alerts.raise,
+      topics: places.topics,
       placeOf: places,
     },
     receive,

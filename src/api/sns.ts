@@ -6,6 +6,7 @@ import { parseEvent } from '../parse-event.ts';
 import type { PlaceOf } from '../places.ts';
 import { saidAt } from '../said-at.ts';
 import { decode } from './decode.ts';
+import { RateLimit } from './rate-limit.ts';
 import type { Receipt, Receive } from './receive.ts';
 import type { VerifySns } from './verify-sns.ts';
 
@@ -15,18 +16,26 @@ export interface SnsDoor {
   /** Asks SNS itself to confirm the subscription; the URL in the message is never opened. */
   confirm: (topicArn: string, token: string) => Promise<void>;
   raise: Raise;
+  /** ARNs of the topics whose messages are accepted. */
+  topics: Pick<ReadonlySet<string>, 'has'>;
   placeOf: Pick<PlaceOf, 'ofTopic'>;
 }
 
 /** SNS tries again for minutes, and where it is told to for hours: what is older was more likely recorded and sent again. */
 const STALE_MS = 3_600_000;
 
+/** Of messages without a signature, in each process: anybody can send as many as they like. */
+const RAW_ALERTS = { limit: 10, windowMs: 60_000 };
+
 /** `POST /sns`: what SNS delivers to its HTTPS subscription. */
 export function snsRoutes(door: SnsDoor): Router {
+  const rawAlerts = new RateLimit(RAW_ALERTS);
   const receiveSns: RequestHandler = async (request, response) => {
     if (request.get('x-amz-sns-rawdelivery') === 'true') {
-      const [topic = 'a topic'] = /^arn:[\w:.-]{1,300}$/.exec(request.get('x-amz-sns-topic-arn') ?? '') ?? [];
-      door.raise(alert('raw-delivery', `an unsigned message, said to be of ${topic}, was refused`));
+      const topic = request.get('x-amz-sns-topic-arn') ?? '';
+      // The header may be anybody's: an alert names a topic of this service or none is raised.
+      if (door.topics.has(topic) && rawAlerts.take(topic) === 0)
+        door.raise(alert('raw-delivery', `an unsigned message, said to be of ${topic}, was refused`));
       throw new AppError(
         'untrusted',
         'raw message delivery carries no signature; set RawMessageDelivery of the subscription to false',

@@ -101,11 +101,12 @@ describe('what is signed but may not act by itself', () => {
     expect(publisher.certificates.fetches(opened)).toBe(0);
   });
 
-  test('raw delivery is refused and told of', async () => {
-    const headers = { 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-topic-arn': TOPIC };
-    expect((await post(sns.death(), headers)).status).toBe(403);
+  test('raw delivery is refused and told of, but no text that a stranger chose', async () => {
+    const raw = (topic: string) => ({ 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-topic-arn': topic });
+    for (const topic of [`${TOPIC}-call-0900`, 'arn:aws:sns:call-0900', 'call 0900', TOPIC])
+      expect((await post(sns.death(), raw(topic))).status).toBe(403);
     const told = await until('the alert', () => webhook.alerts.find(alert => alert.name === 'raw-delivery'));
-    expect(told.whatHappened).toContain(TOPIC);
+    expect(told.whatHappened).toBe(`an unsigned message, said to be of ${TOPIC}, was refused`);
   });
 });
 

@@ -53,6 +53,7 @@ test('a message that SNS pushes has the place of its topic', async () => {
   const door = {
     verify: verifier(known),
     placeOf: known,
+    topics: known.topics,
     receive: async (delivery: Delivery) => {
       received.push(delivery);
       return { outcome: 'ignored' as const };
