@@ -37,6 +37,8 @@ export async function startService(given: Settings): Promise<Service> {
     if (settings.DRY_RUN)
       log.warn('DRY_RUN is set: nothing is changed, each job tells what it would have done');
     const { url } = await openDoors(base);
+    // The last that is added is closed first.
+    closing.add('Redis, if it is away', base.redis, redis => redis.giveUp());
     log.info({ url, roles: [...settings.ROLES] }, 'chef-deregistration-manager is up');
     return {
       url,

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { check } from '../src/check.ts';
 import { readSettings } from '../src/config.ts';
 import { describe as inWords } from '../src/errors.ts';
-import { apiOnly } from './api/service-fixture.ts';
+import { apiOnly, asOperator } from './api/service-fixture.ts';
 import { apiClient } from './parts/api-client.ts';
 import { until } from './parts/process.ts';
 import { type RedisOptions, type RedisServer, startRedis } from './parts/redis.ts';
@@ -105,13 +105,18 @@ describe('a Redis that refuses has its own words in the log, in readiness, in an
       return answer.status === 503 && answer;
     });
     expect(ready.body).toMatchObject({ redis: state });
-    const [line = '', ...more] = linesWith(service, BEGIN);
-    expect(more).toEqual([]);
+    const [line = ''] = await until('the log to say so', () => {
+      const lines = linesWith(service, BEGIN);
+      return lines.length > 0 && lines;
+    });
     expect(JSON.parse(line)).toMatchObject({
       msg: `${words}: ${BEGIN.slice(0, -1)}`,
       toDo: expect.stringMatching(toDo),
     });
-    const [alert = ''] = await until('the alert', () => linesWith(service, 'alert: error redis-away'));
+    const [alert = ''] = await until('the alert', () => {
+      const lines = linesWith(service, 'alert: error redis-away');
+      return lines.length > 0 && lines;
+    });
     expect(JSON.parse(alert).alert).toMatchObject({
       whatHappened: expect.stringContaining(words),
       whatToDo: expect.stringMatching(toDo),
@@ -120,8 +125,8 @@ describe('a Redis that refuses has its own words in the log, in readiness, in an
 
     await repair(redis);
     await until('events to be taken', async () => (await event()).status === 202);
-    expect(linesWith(service, BEGIN)).toHaveLength(1);
-    expect(linesWith(service, END)).toHaveLength(1);
+    await until('the log to say so', () => linesWith(service, END).length > 0);
+    expect([BEGIN, END].map(text => linesWith(service, text).length)).toEqual([1, 1]);
   });
 
   test('check says the same', async () => {
@@ -256,14 +261,26 @@ describe('a Redis that is too old', () => {
   });
 });
 
-test('a service stops within five seconds while its Redis is a read-only replica', async () => {
-  const redis = await startServer();
-  const service = await start(redis.url);
-  await order(redis, 'REPLICAOF', '127.0.0.1', '1');
-  await until('it to notice', () => linesWith(service, BEGIN).length > 0);
-  const began = Date.now();
-  await service.stop('SIGTERM');
-  expect(service.child.exitCode).toBe(0);
-  expect(Date.now() - began).toBeLessThan(5_000);
-  expect(service.output()).not.toContain('did not close within');
+describe('a service stops within five seconds while its Redis', () => {
+  test.each<[string, (redis: RedisServer) => unknown]>([
+    ['is away', redis => redis.stop()],
+    ['hangs', redis => redis.pause()],
+    ['is a read-only replica', redis => order(redis, 'REPLICAOF', '127.0.0.1', '1')],
+    ['is full', redis => order(redis, 'CONFIG', 'SET', 'maxmemory', '1000')],
+  ])('%s', async (_what, spoil) => {
+    const redis = await startServer();
+    const service = await start(redis.url);
+    await spoil(redis);
+    // The longer it lasts, the longer the waits between attempts to connect.
+    for (let times = 0; times < 3; times++) await fetch(`${service.url}/trigger`, { headers: asOperator });
+    await until('it to notice', async () => {
+      await fetch(`${service.url}/readyz`);
+      return linesWith(service, BEGIN).length > 0;
+    });
+    const began = Date.now();
+    await service.stop('SIGTERM');
+    expect(service.child.exitCode).toBe(0);
+    expect(Date.now() - began).toBeLessThan(5_000);
+    expect(service.output()).not.toContain('did not close within');
+  });
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { check } from '../src/check.ts';
@@ -63,6 +64,11 @@ async function obey(message: string): Promise<void> {
   const [command = '', ...args] = line.split(' ');
   await order(redis, command, ...args);
 }
+
+test('the documentation has these rules', () => {
+  const text = readFileSync(new URL('../docs/compatibility.md', import.meta.url), 'utf8');
+  expect(text).toContain(`>PASSWORD ${ENOUGH.join(' ').replaceAll(PREFIX, '{chef-deregistration}')}\n`);
+});
 
 test('the rules of the documentation are enough to delete a node, restore it and run chef-client', async () => {
   const { url } = await newUser(...ENOUGH);

@@ -40,7 +40,7 @@ export function openBullWorker(
   /** It works only if there is no reason to pause. */
   const reasons = new Set<'outage' | 'refused'>();
   let worker: Worker | undefined;
-  let resting: Promise<void> | undefined;
+  let resting = false;
 
   function pause(reason: 'outage' | 'refused'): void {
     reasons.add(reason);
@@ -60,18 +60,20 @@ export function openBullWorker(
     );
 
   async function rest(): Promise<void> {
+    if (resting) return;
+    resting = true;
     pause('refused');
     do await wait();
     while (!signal.aborted && !(await usable()));
-    resume('refused');
-    resting = undefined;
+    resting = false;
+    if (!signal.aborted) resume('refused');
   }
 
   function onError(error: Error): void {
     log.debug({ err: describe(error) }, 'worker');
     check.suspect(error);
     const fault = redisFault(error);
-    if (fault && !fault.unreachable) resting ??= rest();
+    if (fault && !fault.unreachable) void rest();
   }
 
   async function open(): Promise<void> {
@@ -99,6 +101,7 @@ export function openBullWorker(
     try {
       await made.waitUntilReady();
     } catch (error) {
+      if (signal.aborted) return false;
       worker = undefined;
       log.error({ err: describe(error) }, 'BullMQ cannot use this Redis: trying again');
       await made.close(true).catch(() => {});
@@ -109,7 +112,7 @@ export function openBullWorker(
     return true;
   }
 
-  const opening = open();
+  void open();
   return {
     pause: () => pause('outage'),
     resume: () => resume('outage'),
@@ -123,8 +126,6 @@ export function openBullWorker(
       // If Redis cannot be used no job can end; another worker goes on with them.
       const force = !(await Promise.race([answered, late]));
       await worker?.close(force);
-      await opening;
-      await resting;
     },
   };
 }

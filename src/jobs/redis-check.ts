@@ -1,46 +1,96 @@
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
 import { describe } from '../errors.ts';
 import { RedisFault, redisFault } from '../redis-fault.ts';
 import { replicated } from './redis-replicas.ts';
-import { type RedisTrialOptions, redisTrial } from './redis-trial.ts';
+import { type NeededRights, tryRights } from './redis-rights.ts';
+import { redisTrial } from './redis-trial.ts';
 
 /** Whether Redis can be used, and keeps what it is given. Events are acknowledged once Redis has them. */
 export interface RedisCheck {
-  /** Tries Redis now, with a write. @throws RedisFault */
+  /** Tries Redis now, with a write, and the rights of its user if they were not tried lately. @throws RedisFault */
   now: () => Promise<void>;
-  /** What the last try found; it tries if there was none on this connection. Cheap. @throws RedisFault */
+  /** What the last try found; it tries if there was none on this connection. @throws RedisFault */
   last: () => Promise<void>;
   /** Tells of the error of any command: if Redis refused the command, the check tries again and logs why. */
   suspect: (error: unknown) => void;
   /** As `replicated` of redis-replicas.ts, if there can be replicas. */
   replicated: (key: string) => Promise<void>;
+  /** Why Redis cannot be used now, as far as is known. */
+  fault: () => RedisFault | undefined;
   /** Called once for each fault that begins. */
   onFault: (listener: (fault: RedisFault) => void) => void;
   close: () => void;
+}
+
+export interface RedisCheckOptions extends NeededRights {
+  log: Logger;
 }
 
 /** A Cluster answers nothing before it knows its nodes. */
 const CLUSTER_TIMEOUT_MS = 2_000;
 /** Redis is tried again after this time while it cannot be used. */
 const RETRY_MS = 1_000;
+/** Trying all rights takes a connection of its own. */
+const RIGHTS_LAST_MS = 60_000;
 
 /** Keeps track of one connection, and logs one line when Redis cannot be used and one when it can be again. */
-export function redisCheck(redis: Redis, options: RedisTrialOptions): RedisCheck {
-  const { replicas, log } = options;
-  const trial = redisTrial(redis, options);
+export function redisCheck(redis: Redis, options: RedisCheckOptions): RedisCheck {
+  const { prefix, replicas, log } = options;
+  const trial = redisTrial(redis, prefix, log);
   const listeners: ((fault: RedisFault) => void)[] = [];
   let trying: Promise<void> | undefined;
   let answer: Promise<void> | undefined;
   let retry: NodeJS.Timeout | undefined;
+  let tryingRights: Promise<void> | undefined;
+  let rightsUntil = 0;
+  /** What the trial of all rights found wrong on this connection. */
+  let lacking: RedisFault | undefined;
   /** Why there is no connection. */
   let lost: RedisFault | undefined;
   let fault: RedisFault | undefined;
   let closed = false;
 
+  /** Resolves when `lacking` is known. */
+  async function knowRights(): Promise<void> {
+    if (closed || Date.now() < rightsUntil) return;
+    tryingRights ??= tryRights(redis, options)
+      .then(
+        () => {
+          lacking = undefined;
+          rightsUntil = Date.now() + RIGHTS_LAST_MS;
+        },
+        error => {
+          if (redis.status !== 'ready') return;
+          lacking = faultOf(error);
+          rightsUntil = Date.now() + RETRY_MS;
+        },
+      )
+      .finally(() => {
+        tryingRights = undefined;
+      });
+    await tryingRights;
+  }
+
+  async function attempt(): Promise<void> {
+    try {
+      await trial();
+    } catch (error) {
+      if (redisFault(error)?.kind !== 'permission') throw error;
+      rightsUntil = 0;
+      await knowRights();
+      throw lacking ?? error;
+    }
+    // Those who ask meanwhile need not wait for a connection that is made for this.
+    void knowRights().then(() => {
+      if (lacking && !fault) askAside();
+    });
+    if (lacking) throw lacking;
+  }
+
   function ask(): Promise<void> {
-    trying ??= trial
-      .run()
+    trying ??= attempt()
       .then(tellPassed, error => {
         const met = unconnected() ?? faultOf(error);
         // A Cluster that is not connected yet tells soon why.
@@ -89,7 +139,8 @@ export function redisCheck(redis: Redis, options: RedisTrialOptions): RedisCheck
   });
   redis.on('close', () => {
     answer = undefined;
-    trial.rightsAreDue();
+    lacking = undefined;
+    rightsUntil = 0;
   });
   redis.on('ready', () => {
     lost = undefined;
@@ -109,6 +160,8 @@ export function redisCheck(redis: Redis, options: RedisTrialOptions): RedisCheck
       if (redis.isCluster && redis.status !== 'ready')
         await once(redis, 'ready', { signal: AbortSignal.timeout(CLUSTER_TIMEOUT_MS) }).catch(() => {});
       await ask();
+      await knowRights();
+      if (lacking) throw lacking;
     },
     async last() {
       await (answer ?? ask());
@@ -116,12 +169,13 @@ export function redisCheck(redis: Redis, options: RedisTrialOptions): RedisCheck
     suspect(error) {
       const met = redisFault(error);
       if (!met || met.unreachable || retry || closed) return;
-      if (met.kind === 'permission') trial.rightsAreDue();
+      if (met.kind === 'permission') rightsUntil = 0;
       askAside();
     },
     async replicated(key) {
       if (replicas) await replicated(redis, key);
     },
+    fault: () => fault,
     onFault(listener) {
       listeners.push(listener);
     },

@@ -17,7 +17,8 @@ redis.call('PUBLISH', KEYS[1], redis.call('GET', KEYS[1]))`;
 
 /** Rights for a single command; whoever lacks any other gets all that the service needs. */
 const DANGEROUS = ['INFO', 'ROLE'];
-const CONNECT_MS = 3_000;
+/** A Sentinel that hangs is passed over after three seconds, and another may hang. */
+const CONNECT_MS = 8_000;
 const BLOCK_SECONDS = 0.01;
 
 /**
@@ -68,7 +69,10 @@ async function tryOwnConnection(redis: Redis, { prefix }: NeededRights): Promise
   const connection = redis.duplicate();
   try {
     connection.on('error', () => {});
-    await once(connection, 'ready', { signal: AbortSignal.timeout(CONNECT_MS) });
+    const signal = AbortSignal.timeout(CONNECT_MS);
+    await once(connection, 'ready', { signal }).catch((error: Error) => {
+      throw signal.aborted ? new RedisFault('silent', { cause: error }) : error;
+    });
     const refusal = (attempt: Promise<unknown>) =>
       attempt.then(
         () => null,

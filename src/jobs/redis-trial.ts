@@ -1,35 +1,20 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { howToSet, RedisFault, redisFault } from '../redis-fault.ts';
-import { type NeededRights, PROBE, tryRights } from './redis-rights.ts';
+import { PROBE } from './redis-rights.ts';
 
-export interface RedisTrialOptions extends NeededRights {
-  log: Logger;
-}
-
-/** One look at whether this Redis can be used. */
-export interface RedisTrial {
-  /**
-   * Runs a script as the service does, and reads version and settings; tries all rights if that is due.
-   * @throws RedisFault; the connection's own error
-   */
-  run: () => Promise<void>;
-  /** The next run tries all rights. */
-  rightsAreDue: () => void;
-}
-
-/** Trying all rights takes connections of its own. */
-const RIGHTS_LAST_MS = 60_000;
 /** [major, minor]: tests ran with this one; BullMQ itself refuses what is older than 5.0. */
 const MINIMUM = [6, 0] as const;
 const RECOMMENDED = [6, 2] as const;
 const NO_FILE = 'Redis has no append-only file: what it took since its last snapshot is lost when it crashes';
 
-export function redisTrial(redis: Redis, options: RedisTrialOptions): RedisTrial {
-  const { log } = options;
-  const probe = `${options.prefix}:probe`;
+/**
+ * Makes the cheap trial: it runs a script as the service does, and reads version and settings.
+ * @returns the trial; it throws RedisFault, or the error of the connection
+ */
+export function redisTrial(redis: Redis, prefix: string, log: Logger): () => Promise<void> {
+  const probe = `${prefix}:probe`;
   const warned = new Set<string>();
-  let rightsUntil = 0;
 
   /** Logs a warning once, and again only if it was put right in between. */
   function warn(wrong: boolean, what: string, toDo: string): void {
@@ -68,25 +53,14 @@ export function redisTrial(redis: Redis, options: RedisTrialOptions): RedisTrial
     return new RedisFault('full', { cause, toDo: `give it more memory: ${how}` });
   }
 
-  return {
-    rightsAreDue() {
-      rightsUntil = 0;
-    },
-    async run() {
-      const replies = (await redis.pipeline().eval(PROBE, 1, probe).info().exec()) ?? [];
-      const errors = replies.flatMap(([error]) => (error ? [error] : []));
-      const [, [unasked, told] = []] = replies;
-      const info = unasked ? '' : String(told);
-      readVersion(info);
-      const forbidden = errors.some(error => redisFault(error)?.kind === 'permission');
-      if (forbidden || (errors.length === 0 && Date.now() > rightsUntil)) {
-        await tryRights(redis, options);
-        rightsUntil = Date.now() + RIGHTS_LAST_MS;
-      }
-      for (const error of errors)
-        throw redisFault(error)?.kind === 'full' ? await explainFull(error, info) : error;
-      await readSettings(info);
-    },
+  return async () => {
+    const replies = (await redis.pipeline().eval(PROBE, 1, probe).info().exec()) ?? [];
+    const [, [unasked, told] = []] = replies;
+    const info = unasked ? '' : String(told);
+    readVersion(info);
+    for (const [error] of replies)
+      if (error) throw redisFault(error)?.kind === 'full' ? await explainFull(error, info) : error;
+    await readSettings(info);
   };
 }
 

@@ -7,6 +7,8 @@ import { type RedisCheck, redisCheck } from './redis-check.ts';
 /** Below the five seconds within which a sender must hear that Redis does not answer. */
 const COMMAND_TIMEOUT_MS = 3_000;
 
+const LONGEST_RETRY_MS = 2_000;
+
 /** Above the ten seconds for which BullMQ waits for a job at most. */
 const BLOCKED_TIMEOUT_MS = 15_000;
 
@@ -21,18 +23,25 @@ export interface RedisConnections {
   commands: Redis;
   blocking: Redis;
   check: RedisCheck;
+  /** Stops connecting if Redis is away, so that nothing that is closed after this waits for it. */
+  giveUp(): void;
   close(): Promise<void>;
 }
 
 export function connectRedis(target: RedisTarget, prefix: string, log: Logger): RedisConnections {
+  let leaving = false;
+  const retryStrategy = (attempt: number) =>
+    leaving ? null : Math.min(50 * 2 ** Math.min(attempt, 6), LONGEST_RETRY_MS);
   const commands = connect(target, 'chef-deregistration', {
     commandTimeout: COMMAND_TIMEOUT_MS,
     maxRetriesPerRequest: 1,
     socketTimeout: COMMAND_TIMEOUT_MS + 1_000,
+    retryStrategy,
   });
   const blocking = connect(target, 'chef-deregistration-worker', {
     maxRetriesPerRequest: null,
     socketTimeout: BLOCKED_TIMEOUT_MS,
+    retryStrategy,
   });
   const check = redisCheck(commands, {
     prefix,
@@ -45,6 +54,14 @@ export function connectRedis(target: RedisTarget, prefix: string, log: Logger): 
     commands,
     blocking,
     check,
+    giveUp() {
+      if (!check.fault()?.unreachable) return;
+      leaving = true;
+      check.close();
+      // ioredis lets commands wait on if it is told to disconnect between two attempts to connect.
+      for (const connection of [commands, blocking])
+        if (connection.status !== 'reconnecting') connection.disconnect();
+    },
     async close() {
       check.close();
       for (const connection of [commands, blocking]) connection.disconnect();
@@ -56,15 +73,16 @@ export function connectRedis(target: RedisTarget, prefix: string, log: Logger): 
  * A Redis that hangs closes no connection: without `socketTimeout` the one that Sentinels put in its place is never
  * found. Their own word of it, ioredis' `failoverDetector`, can end a connection for good while it is being made.
  */
-type Temper = Pick<RedisOptions, 'commandTimeout' | 'maxRetriesPerRequest' | 'socketTimeout'>;
-
-const retryStrategy = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000);
+type Temper = Pick<RedisOptions, 'commandTimeout' | 'maxRetriesPerRequest' | 'socketTimeout'> & {
+  retryStrategy: (attempt: number) => number | null;
+};
 
 function connect(target: RedisTarget, connectionName: string, temper: Temper): Redis {
+  const { retryStrategy, ...limits } = temper;
   const { username, password } = target;
   const tls = target.tls ? { tls: {} } : {};
   const options = {
-    ...temper,
+    ...limits,
     ...tls,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
