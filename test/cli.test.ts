@@ -87,7 +87,7 @@ describe('a node', () => {
     }
     expect(await cli(['discard', '--all', '--node', 'db-2'])).toMatchObject({ code: 0, stdout: '1 jobs\n' });
     expect(await cli(['discard', '--all', '--wait', '--json'])).toMatchObject({ code: 0 });
-    const { stdout } = await cli(['jobs', '--state', 'failed', '--json']);
+    const { stdout } = await cli(['jobs', '--state', 'discarded', '--json']);
     expect((JSON.parse(stdout) as Job[]).map(job => [job.node, job.error?.code])).toEqual([
       ['db-3', 'discarded'],
       ['db-2', 'discarded'],
