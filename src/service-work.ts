@@ -1,5 +1,7 @@
 import { alert } from './alert.ts';
 import { attribute, ohaiTime } from './clients/chef-node.ts';
+import { nodeLocation } from './clients/chef-node-location.ts';
+import { savedKeys } from './clients/chef-restore.ts';
 import { AppError, describe } from './errors.ts';
 import type { Alerts } from './jobs/alerts.ts';
 import { deletionBudget } from './jobs/budget.ts';
@@ -66,6 +68,8 @@ export function startWork(base: Base): void {
   });
   const dependencies = {
     ...reading,
+    location: nodeLocation,
+    savedKeys,
     chef,
     nagios,
     archive,

@@ -1,5 +1,5 @@
 import type { Archive } from '../../clients/archive.ts';
-import { savedKeys } from '../../clients/chef-restore.ts';
+import type { ClientKey } from '../../clients/chef-keys.ts';
 import { keyFingerprint } from '../../key-fingerprint.ts';
 
 /** A node has few archives, and one of the newest has its client. */
@@ -13,6 +13,7 @@ export async function archivedFingerprints(
   archive: Archive,
   node: string,
   instanceId: string,
+  savedKeys: (saved: { client: string; clientKeys: string[] }) => ClientKey[],
 ): Promise<string[] | undefined> {
   const { archives } = await archive.list({ node, limit: LOOKED_THROUGH });
   for (const { id } of archives.filter(each => each.instanceId === instanceId)) {

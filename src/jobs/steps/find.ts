@@ -1,6 +1,6 @@
+import type { AwsLocation } from '../../aws-location.ts';
 import type { ChefClient } from '../../clients/chef.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
-import { nodeLocation } from '../../clients/chef-node-location.ts';
 import { AppError } from '../../errors.ts';
 import { isSaidBy, namedNode } from '../../evidence.ts';
 import { isApproved } from '../../guard.ts';
@@ -12,6 +12,8 @@ import { monitorFacts } from './monitor-host.ts';
 
 export interface FindDependencies extends NodeReading {
   chef: ChefClient;
+  /** Reads the AWS account and region that a node says it is in. */
+  location: (node: ChefNode) => AwsLocation;
 }
 
 /** When to look again for an instance that search does not know, in milliseconds: the index lags by up to a minute. */
@@ -121,14 +123,14 @@ async function found(
   node: ChefNode,
   job: JobRecord,
   context: StepContext,
-  { attribute, ohaiTime, instanceAttribute }: NodeReading,
+  { attribute, ohaiTime, instanceAttribute, location }: FindDependencies,
 ): Promise<StepResult> {
   if (job.node !== node.name || !('node' in job.event)) await context.claimNode(node.name);
   const text = (path: string) => {
     const value = attribute(node, path);
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
-  const { account, region } = nodeLocation(node);
+  const { account, region } = location(node);
   const facts: Partial<Facts> = {
     inChef: true,
     ...monitorFacts(node, attribute),

@@ -13,6 +13,8 @@ import { overruledByEnsure } from './overruled.ts';
 export interface GuardDependencies extends NodeReading, ConfirmDependencies {
   chef: ChefClient;
   archive: Archive;
+  /** Reads the public keys of an archived client. */
+  savedKeys: Parameters<typeof archivedFingerprints>[3];
   /** The Chef client that this service is. */
   ownClient: string;
   protectedNodes: readonly string[];
@@ -109,8 +111,8 @@ async function knownKeys(
   job: JobRecord,
   name: string,
   { client }: Seen,
-  { archive }: Pick<GuardDependencies, 'archive'>,
+  { archive, savedKeys }: Pick<GuardDependencies, 'archive' | 'savedKeys'>,
 ): Promise<readonly string[] | undefined> {
   if (!client || job.instanceId === null) return undefined;
-  return job.facts.clientKeys ?? archivedFingerprints(archive, name, job.instanceId);
+  return job.facts.clientKeys ?? archivedFingerprints(archive, name, job.instanceId, savedKeys);
 }
