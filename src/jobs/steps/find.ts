@@ -106,7 +106,10 @@ async function namedOtherwise(
 }
 
 /** What search says is believed only after the node itself says so. */
-export async function nodesOf(instanceId: string, dependencies: FindDependencies): Promise<ChefNode[]> {
+export async function nodesOf(
+  instanceId: string,
+  dependencies: NodeReading & { chef: ChefClient },
+): Promise<ChefNode[]> {
   const { chef, instanceAttribute } = dependencies;
   const names = await chef.findNodeNames(instanceAttribute, instanceId);
   const nodes = await Promise.all(names.map(name => chef.getNode(name)));
