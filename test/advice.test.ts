@@ -10,19 +10,22 @@ import { TOKEN } from './parts/service.ts';
 import { instanceId } from './parts/world.ts';
 
 const scene = useScene();
+let scenes = 0;
 const CLI = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 
 /** Jobs that are held for these reasons only: over the budget, and another instance than the event names. */
 async function heldJobs(): Promise<{ service: SceneService; overBudget: string; other: string }> {
   const service = await scene.serve({ MAX_DELETES: '1' });
-  const { chef } = scene.world;
-  for (const at of [1, 2]) await registerNode(chef, { name: `dead-${at}`, instanceId: instanceId(at) });
-  await registerNode(chef, { name: 'differs', instanceId: instanceId(3) });
-  const ask = (node: string, at: number) =>
-    service.api.event({ kind: 'delete', node, instanceId: instanceId(at) });
-  await service.api.finished(await ask('dead-1', 1));
-  const overBudget = await ask('dead-2', 2);
-  const other = await ask('differs', 4);
+  const first = 10 * ++scenes;
+  const nameOf = (at: number) => `node-${first + at}`;
+  for (const at of [1, 2, 3]) {
+    await registerNode(scene.world.chef, { name: nameOf(at), instanceId: instanceId(first + at) });
+  }
+  const ask = (node: number, instance: number) =>
+    service.api.event({ kind: 'delete', node: nameOf(node), instanceId: instanceId(first + instance) });
+  await service.api.finished(await ask(1, 1));
+  const overBudget = await ask(2, 2);
+  const other = await ask(3, 4);
   await Promise.all([overBudget, other].map(id => service.api.finished(id, 'held')));
   return { service, overBudget, other };
 }

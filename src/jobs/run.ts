@@ -4,6 +4,7 @@ import { isApproved } from '../guard.ts';
 import type { StepName } from '../job.ts';
 import { plan } from '../plan.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { pendingActions } from './pending-actions.ts';
 import type { Facts, JobRecord } from './record.ts';
 import { overruledByEnsure } from './steps/overruled.ts';
 import type { Claimed, JobStore, Lock } from './store.ts';
@@ -120,7 +121,7 @@ export async function runSteps(job: JobRecord, dependencies: RunDependencies) {
   };
   let ended = false;
   for (const name of plan(job)) {
-    if (job.steps.some(step => step.name === name && step.state !== 'failed')) continue;
+    if (isDone(job, name)) continue;
     if (ended && name !== 'complete-lifecycle') continue;
     const { facts, ends, ...result } = await attempt(name, job, context, steps, store);
     ended ||= ends === true;
@@ -138,6 +139,11 @@ export async function runSteps(job: JobRecord, dependencies: RunDependencies) {
     job.steps = [...job.steps.filter(step => step.name !== name), record];
   }
   await recorded;
+}
+
+function isDone(job: JobRecord, name: StepName): boolean {
+  if (name === 'complete-lifecycle' && pendingActions(job).length > 0) return false;
+  return job.steps.some(step => step.name === name && step.state !== 'failed');
 }
 
 /** @throws Waits, LostLock */

@@ -1,9 +1,10 @@
-import type { AutoScalingClient, LifecycleResult, WaitingInstance } from '../../clients/autoscaling.ts';
+import type { AutoScalingClient, LifecycleResult } from '../../clients/autoscaling.ts';
 import type { Ec2Client } from '../../clients/ec2.ts';
 import { AppError } from '../../errors.ts';
 import type { LifecycleAction } from '../../event.ts';
 import { isOurHook } from '../../glob.ts';
 import { instanceEnd } from '../../instance-end.ts';
+import { actionKey, pendingActions } from '../pending-actions.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';
 import { whyGone } from './gone-action.ts';
@@ -27,22 +28,21 @@ const RETRY_MS = 5_000;
  */
 export function completeLifecycleStep(dependencies: LifecycleDependencies): Step {
   return async job => {
-    const completed = new Set(job.facts.completed);
-    const waiting = waitingInstances(job).filter(instance => !completed.has(keyOf(instance)));
+    const waiting = waitingInstances(job, pendingActions(job));
     if (waiting.length === 0) return { state: 'skipped', note: 'no instance waits' };
     const outcomes = await Promise.all(
       waiting.map(async instance => ({ instance, ...(await settle(instance, job, dependencies)) })),
     );
-    const settled = outcomes.filter(({ failed }) => !failed).map(({ instance }) => keyOf(instance));
+    const settled = outcomes.filter(({ failed }) => !failed).map(({ instance }) => actionKey(instance));
     return {
       state: settled.length < outcomes.length ? 'failed' : 'done',
       note: outcomes.map(({ note }) => note).join('; '),
-      facts: { completed: [...completed, ...settled] },
+      facts: { completed: [...(job.facts.completed ?? []), ...settled] },
     };
   };
 }
 
-type Waiting = WaitingInstance & Pick<LifecycleAction, 'claimed'>;
+type Waiting = LifecycleAction & { instanceId: string };
 
 async function settle(
   instance: Waiting,
@@ -86,15 +86,13 @@ export function lifecycleHeartbeat({
   lifecycleHooks,
 }: LifecycleDependencies): (job: JobRecord) => Promise<void> {
   return async job => {
-    const ours = waitingInstances(job).filter(instance => isOurHook(lifecycleHooks, instance));
+    const ours = waitingInstances(job, job.lifecycles).filter(instance =>
+      isOurHook(lifecycleHooks, instance),
+    );
     await Promise.all(ours.map(instance => autoScaling.recordHeartbeat(instance)));
   };
 }
 
-function waitingInstances({ lifecycles, instanceId }: JobRecord): Waiting[] {
-  return instanceId === null ? [] : lifecycles.map(lifecycle => ({ ...lifecycle, instanceId }));
-}
-
-function keyOf({ group, hook, token = '', region = '' }: Waiting): string {
-  return [region, group, hook, token].join('/');
+function waitingInstances({ instanceId }: JobRecord, actions: readonly LifecycleAction[]): Waiting[] {
+  return instanceId === null ? [] : actions.map(lifecycle => ({ ...lifecycle, instanceId }));
 }
