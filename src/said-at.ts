@@ -22,7 +22,20 @@ export function saidAt(message: unknown, publishedAt: Date): Date {
     .find(time => !Number.isNaN(time));
   const published = publishedAt.getTime();
   const isRight = said !== undefined && said < published && said >= published - LONGEST_WAY_MS;
-  return isRight ? new Date(said) : publishedAt;
+  if (!isRight) return publishedAt;
+  return new Date(isEnsure(message) ? Math.min(endOfSecond(said), published) : said);
+}
+
+function isEnsure(message: unknown): boolean {
+  return isFields(message) && message['method'] === 'ensure';
+}
+
+/**
+ * Hosts sign whole seconds. An `ensure` counts from the end of its second, so that it is not taken for earlier than a deletion
+ * that was said before it in the same second: the node is kept.
+ */
+function endOfSecond(ms: number): number {
+  return ms % 1000 === 0 ? ms + 999 : ms;
 }
 
 /** Those that count first come first. */

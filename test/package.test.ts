@@ -236,13 +236,10 @@ describe.skipIf(why)(`the packages${why ? ` (not tested: ${why})` : ''}`, () => 
 
     writeFileSync(
       machine.path('/usr/bin/chef-client'),
-      '#!/bin/sh\necho begun; until [ -e /run/end ]; do sleep 0.1; done\n',
+      '#!/bin/sh\ntouch /run/first; echo begun; until [ -e /run/end ]; do sleep 0.1; done\n',
     );
     const first = ask();
-    await until('the first run to hold the lock', async () => {
-      const held = 'flock --nonblock /run/chef-deregistration-chef-client.lock true || echo held';
-      return (await machine.run('sh', '-c', held)).includes('held');
-    });
+    await until('the first run to begin', () => existsSync(machine.path('/run/first')));
     await expect(ask()).rejects.toMatchObject({ cause: { code: 75, stdout: '', stderr: '' } });
     writeFileSync(machine.path('/run/end'), '');
     expect(await first).toBe('begun\n');

@@ -18,7 +18,7 @@ import { type ServiceProcess, startServiceProcess, testEnvironment } from './par
 const PREFIX = '{rights}';
 /** As docs/compatibility.md has it. */
 const ENOUGH = [`~${PREFIX}*`, `&${PREFIX}*`, '+@all', '-@admin', '-@dangerous', '+info', '+role'];
-const ALL_ROLES = { ROLES: 'api,poller,worker', REDIS_PREFIX: PREFIX, LOG_LEVEL: 'info' };
+const ALL_ROLES = { ROLES: 'api,poller,worker,trigger', REDIS_PREFIX: PREFIX, LOG_LEVEL: 'info' };
 let redis: RedisServer;
 let chef: ChefServer;
 const running: ServiceProcess[] = [];

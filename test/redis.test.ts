@@ -53,11 +53,9 @@ const refusedAndThenTaken = async (service: ServiceProcess, why: RegExp, mend: (
   const status = async () =>
     (await api.request('POST', '/events', { kind: 'delete', node: 'nobody' })).status;
   await until('events to be refused', async () => (await status()) === 503);
-  const { status: ready, body } = await until('readiness to say so', async () => {
-    const answer = await api.request('GET', '/readyz');
-    return answer.status === 503 && answer;
-  });
-  expect({ ready, body }).toMatchObject({ ready: 503, body: { redis: expect.stringMatching(why) } });
+  await expect
+    .poll(() => api.request('GET', '/readyz'), { timeout: 20_000 })
+    .toMatchObject({ status: 503, body: { redis: expect.stringMatching(why) } });
   await mend();
   await until('readiness', async () => (await api.request('GET', '/readyz')).status === 200);
   await until('events to be taken', async () => (await status()) === 202);

@@ -26,8 +26,19 @@ describe('the time at which a message says that it happened', () => {
       registration({ signature: { time: '2026-03-02T10:20:00Z' } }),
       '2026-03-02T10:20:00.000Z',
     ],
+    [
+      'a host’s ensure: the end of the second that it signed',
+      registration({ method: 'ensure', signature: { time: '2026-03-02T10:20:00Z' } }),
+      '2026-03-02T10:20:00.999Z',
+    ],
     ['with an offset', { 'detail-type': 'x', time: '2026-03-02T11:15:42+01:00' }, '2026-03-02T10:15:42.000Z'],
   ])('%s', (_, message, expected) => expect(iso(message)).toBe(expected));
+
+  test('a host’s ensure that was published in the second that it signed: the publication', () => {
+    const early = new Date('2026-03-02T10:20:00.300Z');
+    const message = registration({ method: 'ensure', signature: { time: '2026-03-02T10:20:00Z' } });
+    expect(saidAt(message, early)).toEqual(early);
+  });
 });
 
 describe('the time of publication, if the message has no readable time', () => {

@@ -14,7 +14,7 @@ export interface UndoDependencies {
 /**
  * Takes back what a job did before it ended without its deletion: the downtime that it set, and its part of the budget, if
  * it changed nothing in Chef. The job shows it as the step `cancel-downtime`.
- * @throws AppError if a downtime may still stand
+ * @throws AppError if a downtime may still stand and a further attempt may cancel it
  */
 export function undoEffects({ nagios, store, budget }: UndoDependencies): (job: JobRecord) => Promise<void> {
   return async job => {
@@ -22,8 +22,8 @@ export function undoEffects({ nagios, store, budget }: UndoDependencies): (job: 
     if (!job.touched) await budget.refund(job.id);
     const undone = await undoDowntime({ nagios }, job);
     if (!undone) return;
-    const { facts, ...result } = undone;
+    const { facts, tryAgain, ...result } = undone;
     await store.recordStep(job, { name: 'cancel-downtime', at: new Date().toISOString(), ...result }, facts);
-    if (result.state === 'failed') throw new AppError('unavailable', result.note ?? '');
+    if (tryAgain) throw new AppError('unavailable', result.note ?? '');
   };
 }

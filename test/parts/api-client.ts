@@ -40,11 +40,16 @@ export function apiClient(url: string): ApiClient {
     request,
     job,
     jobs,
-    finished: (id, state = 'done') =>
-      until(`job ${id} to be ${state}`, async () => {
-        const found = await job(id);
+    async finished(id, state = 'done') {
+      let found: Job | undefined;
+      const isFinished = async () => {
+        found = await job(id);
         return found.state === state && found;
-      }),
+      };
+      return until(`job ${id} to be ${state}`, isFinished).catch(error => {
+        throw new Error(`${error.message}; it is ${JSON.stringify(found)}`, { cause: error });
+      });
+    },
     async event(event) {
       const { status, body } = await request('POST', '/events', event);
       if (status !== 202) throw new Error(`POST /events answered ${status}: ${JSON.stringify(body)}`);

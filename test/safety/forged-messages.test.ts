@@ -84,6 +84,6 @@ test('a forged Spot warning from a place where hosts may write silences no host 
   });
   await service.api.finished(jobId, 'retrying');
   expect((await service.api.job(jobId)).error?.message).toContain(`EC2 says ${instance} is running`);
-  const commands = scene.world.nagios.requests.filter(({ method }) => method === 'POST');
+  const commands = scene.world.nagios.requests.filter(({ form }) => form.get('host') === 'watched');
   expect(commands).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import type { NagiosClient } from '../../clients/nagios.ts';
 import { AppError, describe } from '../../errors.ts';
 import type { JobRecord } from '../record.ts';
+import { fateOf } from '../retry.ts';
 import type { StepResult } from '../run.ts';
 import { downtimeComment } from './downtime.ts';
 
@@ -11,13 +12,13 @@ const TIMEOUT_MS = 30_000;
  * Cancels the downtime that a job asked for, of the host and of its services; for a job that ends held or discarded. Nagios
  * shows a downtime only at its next status update, so this looks again until a status was written after the call: about
  * ten seconds, at most thirty.
- * @returns undefined if the job asked for none; `failed`, with what a person must do, if some may still stand; if `done`, with
- * `facts` that forget the downtime, so that the job asks again if it goes on
+ * @returns undefined if the job asked for none; `failed`, with what a person must do, if some may still stand, and
+ * `tryAgain` if the cause can pass; if `done`, with `facts` that forget the downtime, so that the job asks again if it goes on
  */
 export async function undoDowntime(
   { nagios, timeoutMs = TIMEOUT_MS }: { nagios: NagiosClient | undefined; timeoutMs?: number },
   job: JobRecord,
-): Promise<StepResult | undefined> {
+): Promise<(StepResult & { tryAgain?: boolean }) | undefined> {
   const asked = job.facts.downtime;
   if (!nagios || !asked) return undefined;
   const comment = downtimeComment(job.id);
@@ -36,6 +37,7 @@ export async function undoDowntime(
     return {
       state: 'failed',
       note: `the downtime of ${asked.host} may still stand: ${describe(error)}; ${advice}`,
+      tryAgain: fateOf(error, job.attempts).kind === 'retry',
     };
   }
 }
