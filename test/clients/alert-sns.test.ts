@@ -37,7 +37,9 @@ test('an alert is a message with a subject, a text for people and the JSON after
   const { Subject, Message } = await publish(sent);
   expect(Subject).toBe('chef-deregistration warning job-held: node web-1');
   const [text = '', json = ''] = Message.trim().split('\n\n');
-  expect(text).toContain('What happened: instance ids differ: ü\nWhat to do: read GET /jobs/j1, then decide: ');
+  expect(text).toContain(
+    'What happened: instance ids differ: ü\nWhat to do: read GET /jobs/j1, then decide: ',
+  );
   expect(JSON.parse(json)).toEqual(sent);
 });
 
