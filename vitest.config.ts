@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// The services that tests start load in half the time when Node.js has compiled their files before.
+process.env['NODE_COMPILE_CACHE'] ??= new URL('.parts/compiled', import.meta.url).pathname;
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
