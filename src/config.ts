@@ -220,6 +220,11 @@ export const schema = z.object({
   ARCHIVE_DAYS: whole(0, 36_500)
     .prefault('0')
     .describe('age at which what was saved is removed; 0 keeps it for ever'),
+  JOB_DAYS: whole(1, 36_500)
+    .prefault('90')
+    .describe(
+      'age at which the record of a finished job leaves Redis; that its instance ended is remembered for 400 days more',
+    ),
   ALERT_TOPIC_ARN: arn.optional().describe('SNS topic for alerts, besides the log'),
   ALERT_WEBHOOK_URL: url('https:', 'http:')
     .optional()

@@ -7,6 +7,7 @@ import type { Alerts } from './jobs/alerts.ts';
 import { deletionBudget } from './jobs/budget.ts';
 import { drySteps } from './jobs/dry-steps.ts';
 import { lockDirectory } from './jobs/host-lock.ts';
+import { keepJobRetention } from './jobs/job-retention.ts';
 import { Outages } from './jobs/outage.ts';
 import type { JobRecord } from './jobs/record.ts';
 import { keepRetention } from './jobs/retention.ts';
@@ -133,6 +134,8 @@ export function startWork(base: Base): void {
     },
   );
   closing.add('worker', worker, opened => opened.close(), 10_000);
+  const jobRetention = keepJobRetention({ store, days: settings.JOB_DAYS, log });
+  closing.add('job retention', jobRetention, opened => opened.close());
   const days = settings.ARCHIVE_DAYS;
   if (days > 0) {
     const retention = { redis: redis.commands, prefix: settings.REDIS_PREFIX, archive, days, log };

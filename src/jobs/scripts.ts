@@ -18,6 +18,7 @@ const NAMES = [
   'take-due',
   'begin-run',
   'end-run',
+  'forget',
 ] as const;
 export type ScriptName = (typeof NAMES)[number];
 type Argument = string | number;

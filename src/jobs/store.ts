@@ -228,6 +228,14 @@ export class JobStore {
     };
   }
 
+  /**
+   * Removes the records of jobs that ended this long ago. Redis does nothing else for about a millisecond.
+   * @returns whether there may be more
+   */
+  async forget(ageMs: number): Promise<boolean> {
+    return (await this.#run('forget', ageMs, FORGOTTEN_AT_ONCE)) === FORGOTTEN_AT_ONCE;
+  }
+
   /** Redis's clock, which all processes share. */
   async now(): Promise<Date> {
     const [seconds, micros] = (await this.#redis.time()) as unknown as [string | number, string | number];
@@ -301,5 +309,6 @@ function holder({ run, worker }: { run?: number; worker?: string }): string {
   return worker === undefined ? String(run ?? '') : `${run}:${worker}`;
 }
 
+const FORGOTTEN_AT_ONCE = 20;
 /** Records of a node or an instance that one page looks at. */
 const SCAN = 2_000;

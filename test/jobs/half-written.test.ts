@@ -30,6 +30,7 @@ const FAULTY = `
 local real, calls, fail_at = redis, 0, tonumber(table.remove(ARGV))
 local redis = {
   pcall = real.pcall,
+  sha1hex = real.sha1hex,
   call = function(...)
     calls = calls + 1
     if calls == fail_at then error('this command fails') end

@@ -28,6 +28,10 @@ local function find_known(identities, node)
       if not node or not of or of == node then return { key = known, id = id } end
     end
   end
+  for _, identity in ipairs(identities) do
+    local id = past_job(identity)
+    if id then return { id = id } end
+  end
   return {}
 end
 

@@ -10,6 +10,9 @@
 --                       be there), restored (the same, by a person), deleted (a deletion that was carried out), asked (a person
 --                       asked for its deletion; by: who)
 --   outbox              `ID.RUN` to be handed to BullMQ, by the time at which a process may take it; removed when BullMQ has it
+--   finished            the jobs that ended, by when (ms since 1970); forget.lua removes their records when they are old
+--   past:SPAN:SHARD     IDENTITY -> the job that had it, whose record is gone. Many share one hash, which is small in memory
+--                       that way; SPAN counts 90 days since 1970, and the whole hash expires
 --   hour:HOUR           KIND:STATE -> the jobs accepted within that hour (UTC, 2026-01-31T09) that are in that state
 -- The id of a job that changed is published to the channel `changed`; `trigger` when a chef-client run begins or ends.
 --
@@ -56,6 +59,10 @@ end
 
 local HOUR_SECONDS = 8 * 86400
 
+local function finished(state)
+  return state == 'done' or state == 'failed' or state == 'discarded'
+end
+
 local function count_in_hour(job, from, to)
   local hour = P .. 'hour:' .. string.sub(job.received or '', 1, 13)
   if from and redis.pcall('EXISTS', hour) == 0 then return end
@@ -72,6 +79,11 @@ local function set_state(job, to, ...)
   local from = job.state
   redis.call('ZADD', P .. 'list:' .. job.kind .. ':' .. to, job.seq, job.id)
   if from and from ~= to then redis.call('ZREM', P .. 'list:' .. job.kind .. ':' .. from, job.id) end
+  if finished(to) then
+    redis.call('ZADD', P .. 'finished', now_ms(), job.id)
+  elseif finished(from) then
+    redis.call('ZREM', P .. 'finished', job.id)
+  end
   redis.call('HSET', job.record, 'state', to, ...)
   job.state = to
   count_in_hour(job, from, to)
@@ -127,6 +139,31 @@ end
 -- Longer than any queue keeps a message; the record itself may be forgotten earlier.
 local MEMORY_SECONDS = 400 * 86400
 
+local SPAN_SECONDS = 90 * 86400
+
+local function past_key(identity, span)
+  return P .. 'past:' .. span .. ':' .. string.sub(redis.sha1hex(identity), 1, 3)
+end
+
+local function this_span()
+  return math.floor(now_ms() / 1000 / SPAN_SECONDS)
+end
+
+local function remember_past(identity, id)
+  local key = past_key(identity, this_span())
+  redis.call('HSET', key, identity, id)
+  redis.call('EXPIRE', key, MEMORY_SECONDS)
+end
+
+-- The job that had this identity and whose record was removed because of its age.
+local function past_job(identity)
+  local span = this_span()
+  for age = 0, math.ceil(MEMORY_SECONDS / SPAN_SECONDS) do
+    local id = redis.call('HGET', past_key(identity, span - age), identity)
+    if id then return id end
+  end
+end
+
 local function remember(key, field, time, ...)
   local before = tonumber(redis.call('HGET', key, field) or 0)
   if tonumber(time) > before then redis.call('HSET', key, field, time, ...) end
@@ -152,12 +189,6 @@ local function remember_ensure(job)
   remember_said('ensured', node, instance, at)
   if cjson.decode(evidence)[1].from ~= 'host' then remember_said('restored', node, instance, at) end
 end
-
--- Every step of the plans; a job that looks again does all of them again.
-local STEPS = {
-  'find', 'guard', 'downtime', 'archive', 'delete-client', 'delete-node', 'verify', 'confirm-downtime', 'alert',
-  'recreate-client', 'recreate-node', 'cancel-downtime',
-}
 
 -- The identities that nobody has are the job's again.
 local function take_identities(job)

@@ -1,0 +1,42 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { describe } from '../errors.ts';
+import type { JobStore } from './store.ts';
+
+export interface JobRetentionDependencies {
+  store: Pick<JobStore, 'forget'>;
+  /** Age in days at which the record of a finished job is removed. */
+  days: number;
+  log: Logger;
+}
+
+const DAY_MS = 86_400_000;
+const LOOK_MS = 60_000;
+/** Between two batches, so that others come in between. */
+const PAUSE_MS = 10;
+
+/** Removes the records of old jobs, a few at a time; several processes may do so at once. */
+export function keepJobRetention({ store, days, log }: JobRetentionDependencies): {
+  close: () => Promise<void>;
+} {
+  const closing = new AbortController();
+  const look = async () => {
+    try {
+      while (!closing.signal.aborted && (await store.forget(days * DAY_MS))) await delay(PAUSE_MS);
+    } catch (error) {
+      log.debug({ err: describe(error) }, 'records of old jobs were not removed; trying again in a minute');
+    }
+  };
+  let current = look();
+  const timer = setInterval(() => {
+    current = current.then(look);
+  }, LOOK_MS);
+  timer.unref();
+  return {
+    async close() {
+      clearInterval(timer);
+      closing.abort();
+      await current;
+    },
+  };
+}
