@@ -109,9 +109,10 @@ describe('when the service stops', () => {
 
   test('a command that says 75 then is one whose run goes on elsewhere', async () => {
     const stopping = new AbortController();
-    const asks = script(`trap 'exit 75' TERM; echo begun; while :; do sleep 0.02; done`);
+    const marks = freshDirectory('command');
+    const asks = script(`trap 'exit 75' TERM; touch ${marks}/up; while :; do sleep 0.02; done`);
     const ended = run(asks, 60_000, stopping.signal);
-    await until('it to run', async () => (await run(asks)).busy);
+    await until('it to run', () => existsSync(`${marks}/up`));
     stopping.abort();
     expect(await ended).toMatchObject({ exitCode: 75, busy: false, goesOn: true });
   });
