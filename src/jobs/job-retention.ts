@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { describe } from '../errors.ts';
+import { regularly } from './regularly.ts';
 import type { JobStore } from './store.ts';
 
 export interface JobRetentionDependencies {
@@ -27,16 +28,11 @@ export function keepJobRetention({ store, days, log }: JobRetentionDependencies)
       log.debug({ err: describe(error) }, 'records of old jobs were not removed; trying again in a minute');
     }
   };
-  let current = look();
-  const timer = setInterval(() => {
-    current = current.then(look);
-  }, LOOK_MS);
-  timer.unref();
+  const looking = regularly(look, LOOK_MS);
   return {
-    async close() {
-      clearInterval(timer);
+    close() {
       closing.abort();
-      await current;
+      return looking.close();
     },
   };
 }

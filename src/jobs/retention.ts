@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Archive } from '../clients/archive.ts';
 import { describe } from '../errors.ts';
+import { regularly } from './regularly.ts';
 
 export interface RetentionDependencies {
   redis: Redis;
@@ -29,15 +30,5 @@ export function keepRetention(dependencies: RetentionDependencies): { close: () 
       await redis.del(turn).catch(() => {});
     }
   };
-  let current = prune();
-  const timer = setInterval(() => {
-    current = current.then(prune);
-  }, LOOK_MS);
-  timer.unref();
-  return {
-    async close() {
-      clearInterval(timer);
-      await current;
-    },
-  };
+  return regularly(prune, LOOK_MS);
 }

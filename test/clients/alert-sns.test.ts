@@ -38,7 +38,7 @@ test('an alert is a message with a subject, a text for people and the JSON after
   expect(Subject).toBe('chef-deregistration warning job-held: node web-1');
   const [text = '', json = ''] = Message.trim().split('\n\n');
   expect(text).toContain(
-    'What happened: instance ids differ: ü\nWhat to do: read GET /jobs/j1, then decide: ',
+    'What happened: instance ids differ: ü\nWhat to do: read GET /jobs/j1, then decide: POST /jobs/j1/approve',
   );
   expect(JSON.parse(json)).toEqual(sent);
 });

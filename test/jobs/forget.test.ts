@@ -25,7 +25,7 @@ async function old(days: number, to: 'done' | 'failed' | 'discarded' | 'held' = 
   const { jobId, tokens } = await it.accept(ended(instance), { publishedAt: at(10) });
   const [job] = await Promise.all(tokens.map(it.begin));
   if (!job) throw new Error('no job to work');
-  await it.store.claimNode({ ...job, run: job.run }, `node-of-${instance}`);
+  await it.store.claimNode(job, `node-of-${instance}`);
   await it.store.move(job, ['running'], to);
   if (to !== 'held') await it.redis.zadd(`${it.prefix}:finished`, Date.now() - days * DAY_MS, jobId);
   return jobId;

@@ -141,8 +141,12 @@ local MEMORY_SECONDS = 400 * 86400
 
 local SPAN_SECONDS = 90 * 86400
 
-local function past_key(identity, span)
-  return P .. 'past:' .. span .. ':' .. string.sub(redis.sha1hex(identity), 1, 3)
+local function shard_of(identity)
+  return string.sub(redis.sha1hex(identity), 1, 3)
+end
+
+local function past_key(span, shard)
+  return P .. 'past:' .. span .. ':' .. shard
 end
 
 local function this_span()
@@ -150,16 +154,16 @@ local function this_span()
 end
 
 local function remember_past(identity, id)
-  local key = past_key(identity, this_span())
+  local key = past_key(this_span(), shard_of(identity))
   redis.call('HSET', key, identity, id)
   redis.call('EXPIRE', key, MEMORY_SECONDS)
 end
 
 -- The job that had this identity and whose record was removed because of its age.
 local function past_job(identity)
-  local span = this_span()
+  local span, shard = this_span(), shard_of(identity)
   for age = 0, math.ceil(MEMORY_SECONDS / SPAN_SECONDS) do
-    local id = redis.call('HGET', past_key(identity, span - age), identity)
+    local id = redis.call('HGET', past_key(span - age, shard), identity)
     if id then return id end
   end
 end

@@ -3,16 +3,16 @@
 -- before is run again for the same jobs.
 -- ARGV: age in ms from which on a job is removed, how many at most
 -- Returns how many there were
-local function forget_deleted(name, record)
+local function forget_deleted(name, said)
   local deleted = name and tonumber(redis.call('HGET', P .. name, 'deleted'))
-  if deleted and deleted <= tonumber(redis.call('HGET', record, 'saidAt')) then redis.call('HDEL', P .. name, 'deleted') end
+  if deleted and deleted <= tonumber(said) then redis.call('HDEL', P .. name, 'deleted') end
 end
 
 local due = redis.call('ZRANGEBYSCORE', P .. 'finished', '-inf', now_ms() - tonumber(ARGV[1]), 'LIMIT', 0, ARGV[2])
 for _, id in ipairs(due) do
   local job = job_of(id)
   if finished(job.state) then
-    local node, instance, identities = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'identities'))
+    local node, instance, identities, said = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'identities', 'saidAt'))
     local kept = false
     -- The first that is the job's own finds it; the one with the node's name is needed only where it has no other.
     for _, identity in ipairs(cjson.decode(identities or '[]')) do
@@ -24,9 +24,9 @@ for _, id in ipairs(due) do
         redis.call('DEL', known)
       end
     end
-    -- An `ensure` that was said before this deletion would be stale by now.
-    forget_deleted(node and 'said:n:' .. node, job.record)
-    forget_deleted(instance and 'said:i:' .. instance, job.record)
+    -- An `ensure` that was said before this deletion would be stale.
+    forget_deleted(node and 'said:n:' .. node, said)
+    forget_deleted(instance and 'said:i:' .. instance, said)
     redis.call('ZREM', P .. 'list:' .. job.kind .. ':' .. job.state, id)
     if node then redis.call('ZREM', P .. 'node:' .. node, id) end
     if instance then redis.call('ZREM', P .. 'instance:' .. instance, id) end
