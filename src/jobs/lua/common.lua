@@ -10,7 +10,8 @@
 --                       be there), restored (the same, by a person), deleted (a deletion that was carried out), asked (a person
 --                       asked for its deletion; by: who)
 --   outbox              `ID.RUN` to be handed to BullMQ, by the time at which a process may take it; removed when BullMQ has it
---   finished            the jobs that ended, by when (ms since 1970); forget.lua removes their records when they are old
+--   finished            the jobs that ended, by when (ms since 1970); forget.lua removes their records when they are old,
+--                       and passes over those that were opened again
 --   past:SPAN:SHARD     IDENTITY -> the job that had it, whose record is gone. Many share one hash, which is small in memory
 --                       that way; SPAN counts 90 days since 1970, and the whole hash expires
 --   hour:HOUR           KIND:STATE -> the jobs accepted within that hour (UTC, 2026-01-31T09) that are in that state
@@ -79,11 +80,7 @@ local function set_state(job, to, ...)
   local from = job.state
   redis.call('ZADD', P .. 'list:' .. job.kind .. ':' .. to, job.seq, job.id)
   if from and from ~= to then redis.call('ZREM', P .. 'list:' .. job.kind .. ':' .. from, job.id) end
-  if finished(to) then
-    redis.call('ZADD', P .. 'finished', now_ms(), job.id)
-  elseif finished(from) then
-    redis.call('ZREM', P .. 'finished', job.id)
-  end
+  if finished(to) then redis.call('ZADD', P .. 'finished', now_ms(), job.id) end
   redis.call('HSET', job.record, 'state', to, ...)
   job.state = to
   count_in_hour(job, from, to)
