@@ -50,6 +50,11 @@ export const ALERTS = {
     whatToDo:
       'correct what the error names; POST /jobs/approve?error=unverified lets the deletions go on that are held for just that, without AWS’s confirmation; POST /jobs/discard?error=unverified gives them up',
   },
+  'quarantine-full': {
+    severity: 'error',
+    whatToDo:
+      'find out who publishes to the topics and queues of hosts without a signature that can be checked, and stop it; GET /jobs?state=held lists what still waits',
+  },
   'jobs-paused': {
     severity: 'error',
     whatToDo: 'mend what the error names; the jobs wait, none is lost, and they go on by themselves',

@@ -48,6 +48,11 @@ export function createMetrics() {
       'Notices of AWS with a value that this release does not know; AWS is asked about each instance',
       ['source'],
     ),
+    quarantineRemoved: counter(
+      'quarantine_removed_total',
+      'Quarantined messages that were removed undecided, since too many were waiting',
+      [],
+    ),
     lag: histogram('event_lag_seconds', 'From when news was sent to when Redis had it', ['source'], LONG),
     steps: histogram('step_duration_seconds', 'One attempt at a step', ['step', 'outcome'], SHORT),
     jobs: histogram(

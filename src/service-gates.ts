@@ -1,3 +1,4 @@
+import { alert } from './alert.ts';
 import { countedReceive } from './api/counted.ts';
 import { type Receive, receiver } from './api/receive.ts';
 import { tracedReceive } from './api/traced.ts';
@@ -7,6 +8,7 @@ import { archivedKeys } from './clients/archived-keys.ts';
 import { SigningCertificates } from './clients/signing-certificate.ts';
 import type { Settings } from './config.ts';
 import { nonceRegister } from './jobs/nonces.ts';
+import type { RemovedFromQuarantine } from './jobs/store.ts';
 import { pairNames } from './pair-names.ts';
 import type { Places } from './places.ts';
 import { queueNameOf } from './queue-url.ts';
@@ -21,7 +23,7 @@ export interface Gates {
 
 /** @param topics ARNs of those whose messages are accepted; provisioning may add to them */
 export function openGates(base: Base, topics: Places['topics']): Gates {
-  const { settings, log, closing, store, dispatcher, metrics, tracing } = base;
+  const { settings, log, closing, store, dispatcher, metrics, tracing, alerts } = base;
   const certificates = closing.add('certificates of SNS', new SigningCertificates(metrics.call), opened =>
     opened.close(),
   );
@@ -30,7 +32,10 @@ export function openGates(base: Base, topics: Places['topics']): Gates {
     certificateHosts: settings.SNS_CERT_HOSTS,
     certificate: url => certificates.get(url),
   });
-  const receive = receiver(store, dispatcher, gateOfHosts(base), log);
+  const receive = receiver(store, dispatcher, gateOfHosts(base), log, removed => {
+    metrics.quarantineRemoved.inc(removed.length);
+    alerts.raise(alert('quarantine-full', describeRemoved(removed)));
+  });
   return { verify, receive: tracedReceive(countedReceive(receive, metrics), tracing), certificates };
 }
 
@@ -56,4 +61,10 @@ function audiences(settings: Settings): Set<string> {
     ...topics.map(arn => arn.split(':').at(-1) ?? ''),
     ...queues.map(({ href }) => queueNameOf(href)),
   ]);
+}
+
+function describeRemoved(removed: RemovedFromQuarantine[]): string {
+  const [first] = removed;
+  const about = first?.node ? `node ${first.node}` : `instance ${first?.instanceId ?? 'unknown'}`;
+  return `too many messages without proof of their sender wait for a decision (at most 10 for one node and 10,000 in all are kept), so the oldest were removed, the first about ${about} (${first?.code}); the log names each`;
 }

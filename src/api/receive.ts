@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Event, News } from '../event.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
-import type { JobStore } from '../jobs/store.ts';
+import type { JobStore, RemovedFromQuarantine } from '../jobs/store.ts';
 import { decide } from '../policy.ts';
 import type { VerifyHost } from './verify-host.ts';
 
@@ -21,6 +21,7 @@ export function receiver(
   dispatcher: Dispatcher,
   verifyHost: VerifyHost,
   log: Logger,
+  onQuarantineFull: (removed: RemovedFromQuarantine[]) => void,
 ): Receive {
   return async ({ event, ...delivery }) => {
     const about = {
@@ -44,8 +45,10 @@ export function receiver(
     if (about.doubt) log.warn(about, 'AWS sent a value that this release does not know; AWS is asked first');
     const verdict = delivery.quarantine ? {} : await verifyHost(event, delivery);
     const news = { ...delivery, ...verdict, event };
-    const { jobId, outcome, tokens } = await store.accept(news, kind);
+    const { jobId, outcome, tokens, removed } = await store.accept(news, kind);
     dispatcher.dispatch(tokens);
+    for (const each of removed) log.warn(each, 'quarantine is full: removed its oldest job');
+    if (removed.length > 0) onQuarantineFull(removed);
     if (news.quarantine && outcome === 'accepted') {
       const { code, message } = news.quarantine;
       log.warn({ ...about, kind, job: jobId, code, why: message }, 'event quarantined: a person must decide');

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { AppError, type Reason } from '../errors.ts';
+import { AppError, type HoldCode, type Reason } from '../errors.ts';
 import type { News } from '../event.ts';
 import type { Approval, JobKind, JobResult, JobState, Machine, StepRecord } from '../job.ts';
 import { type Arrival, arrivalOf, fields } from './arrival.ts';
@@ -65,7 +65,27 @@ export interface Claimed {
 /** `ID.RUN`: what BullMQ is handed. */
 export type Token = string;
 
-type Accepted = [jobId: string, outcome: 'accepted' | 'duplicate' | 'mismatch', ...tokens: Token[]];
+/** A job that left the quarantine, which is bounded, for a newer one. */
+export interface RemovedFromQuarantine {
+  job: string;
+  code: HoldCode;
+  node?: string;
+  instanceId?: string;
+}
+
+export interface Acceptance {
+  jobId: string;
+  outcome: 'accepted' | 'duplicate';
+  tokens: Token[];
+  removed: RemovedFromQuarantine[];
+}
+
+type AcceptReply = [
+  jobId: string,
+  outcome: Acceptance['outcome'] | 'mismatch',
+  removed: string,
+  ...tokens: Token[],
+];
 
 /** Batch size. Larger batches leave Redis idle while we parse replies. */
 const ARRIVALS_AT_ONCE = 2;
@@ -76,7 +96,7 @@ export class JobStore {
   readonly #run: RunScript;
   readonly #prefix: string;
   readonly #check: RedisCheck | undefined;
-  readonly #accept: (arrival: Arrival) => Promise<Accepted>;
+  readonly #accept: (arrival: Arrival) => Promise<AcceptReply>;
 
   /** @param check asked before and after an event is taken in, where whoever sent it forgets it then */
   constructor(redis: Redis, run: RunScript, prefix: string, check?: RedisCheck) {
@@ -86,7 +106,7 @@ export class JobStore {
     this.#check = check;
     this.#accept = together(async arrivals => {
       const told = arrivals.flatMap(({ head, record }) => [head, record.length, ...record]);
-      return (await this.#run('accept', ...told)) as (Accepted | Error)[];
+      return (await this.#run('accept', ...told)) as (AcceptReply | Error)[];
     }, ARRIVALS_AT_ONCE);
   }
 
@@ -95,12 +115,9 @@ export class JobStore {
    * @throws AppError `invalid` where a request's id was given to another request before; `unavailable` where Redis
    * would not keep it
    */
-  async accept(
-    news: News,
-    kind: JobKind,
-  ): Promise<{ jobId: string; outcome: 'accepted' | 'duplicate'; tokens: Token[] }> {
+  async accept(news: News, kind: JobKind): Promise<Acceptance> {
     await this.#check?.last();
-    const [jobId, outcome, ...tokens] = await this.#accept(arrivalOf(news, kind));
+    const [jobId, outcome, removed, ...tokens] = await this.#accept(arrivalOf(news, kind));
     if (outcome === 'mismatch') {
       const field = 'Idempotency-Key';
       throw new AppError('invalid', `${field} was given to another request before; use a new one`, { field });
@@ -108,7 +125,7 @@ export class JobStore {
     // The record of a job that is known already may be forgotten; its number never is.
     const written = outcome === 'accepted' ? `job:${jobId}` : 'seq';
     await this.#check?.replicated(`${this.#prefix}:${written}`);
-    return { jobId, outcome, tokens };
+    return { jobId, outcome, tokens, removed: removed ? JSON.parse(removed) : [] };
   }
 
   async get(id: string): Promise<JobRecord | undefined> {

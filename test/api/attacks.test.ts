@@ -92,6 +92,19 @@ describe('what is signed but may not act by itself', () => {
     expect((await post(sns.signed({ Timestamp: minutesAgo(59) }))).body.outcome).toBe('accepted');
   });
 
+  test('unsigned messages of hosts do not pile up: the oldest are removed, counted, and an alert says so', async () => {
+    const message = { type: 'registration', method: 'delete', chef_name: 'web-1' };
+    for (let n = 0; n < 11; n++)
+      expect((await post(publisher.envelope(message))).body.outcome).toBe('quarantined');
+    const told = await until('the alert', () =>
+      webhook.alerts.find(alert => alert.name === 'quarantine-full'),
+    );
+    expect(told.whatHappened).toContain('node web-1 (unsigned)');
+    const metrics = await (await fetch(`${service.url}/metrics`)).text();
+    expect(metrics).toContain('chef_deregistration_quarantine_removed_total 1');
+    expect(await queued(service.url)).toHaveLength(13);
+  });
+
   test('an UnsubscribeConfirmation is verified and told of, and nothing in it is opened', async () => {
     const opened = publisher.certificates.serve((_request, response) => void response.end());
     const message = publisher.confirmation('UnsubscribeConfirmation', 'token', { SubscribeURL: opened });

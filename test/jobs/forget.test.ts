@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { keepJobRetention } from '../../src/jobs/job-retention.ts';
 import { scriptText } from '../../src/jobs/scripts.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
+import { FAULTY } from './faulty-script.ts';
 import { at, ended, openStore, says, type TestStore } from './store-fixture.ts';
 
 const I = 'i-0a1b2c3d4e5f60718';
@@ -105,17 +106,10 @@ test('many leave, in batches, and what is remembered of each takes less than 200
 
 test('whichever command fails, looking again finishes it', async () => {
   const id = await old(91);
-  const faulty = (nth: number) => `
-    local real, calls = redis, 0
-    local redis = { pcall = real.pcall, sha1hex = real.sha1hex, call = function(...)
-      calls = calls + 1
-      if calls == ${nth} then error('this command fails') end
-      return real.call(...)
-    end }
-    ${scriptText('forget')}`;
+  const faulty = FAULTY + scriptText('forget');
   let failures = 0;
   for (let nth = 1; nth <= 100; nth++) {
-    const failed = await it.redis.eval(faulty(nth), 1, it.prefix, 90 * DAY_MS, 10).then(
+    const failed = await it.redis.eval(faulty, 1, it.prefix, 90 * DAY_MS, 10, nth).then(
       () => false,
       () => true,
     );
@@ -132,4 +126,20 @@ test('whichever command fails, looking again finishes it', async () => {
   expect(await it.accept(ended(I), { publishedAt: at(20), messageId: randomUUID() })).toMatchObject({
     jobId: id,
   });
+});
+
+test('the id of a request is remembered for 30 days, and what a request asked for leaves nothing else', async () => {
+  const request = { kind: 'request', method: 'delete', node: 'web-1' } as const;
+  const news = { source: 'api', place: 'api', messageId: 'ops:key' } as const;
+  const { jobId, tokens } = await it.accept(request, news);
+  const [job] = await Promise.all(tokens.map(it.begin));
+  if (!job) throw new Error('no job to work');
+  await it.store.move(job, ['running'], 'done');
+  await it.redis.zadd(`${it.prefix}:finished`, 0, jobId);
+  await it.redis.del(`${it.prefix}:outbox`);
+  await look(90);
+  const left = ['known:message:ops:key', 'said:n:web-1', 'seq'];
+  expect((await keys()).sort()).toEqual(left);
+  expect(await it.redis.ttl(`${it.prefix}:known:message:ops:key`)).toBeLessThanOrEqual(30 * 86_400);
+  expect(await it.accept(request, news)).toMatchObject({ jobId, outcome: 'duplicate' });
 });

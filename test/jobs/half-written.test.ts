@@ -6,6 +6,7 @@ import { type RunScript, type ScriptName, scriptText } from '../../src/jobs/scri
 import { JobStore } from '../../src/jobs/store.ts';
 import { decide } from '../../src/policy.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
+import { FAULTY } from './faulty-script.ts';
 import { at, ended, openStore, says, type TestStore } from './store-fixture.ts';
 
 const I = 'i-0a1b2c3d4e5f60718';
@@ -24,20 +25,6 @@ interface FailingStore {
   failAt: (script: ScriptName, command: number) => void;
   failed: () => boolean;
 }
-
-/** In place of Redis's own functions: what is called as a command, except those that may fail anyway. */
-const FAULTY = `
-local real, calls, fail_at = redis, 0, tonumber(table.remove(ARGV))
-local redis = {
-  pcall = real.pcall,
-  sha1hex = real.sha1hex,
-  call = function(...)
-    calls = calls + 1
-    if calls == fail_at then error('this command fails') end
-    return real.call(...)
-  end,
-}
-`;
 
 function openFailingStore(): FailingStore {
   const it = openStore(server.url);
@@ -80,6 +67,13 @@ async function accept({ store }: FailingStore, event: Event, news: Partial<News>
   };
   return store.accept({ ...given, ...news, event }, kind);
 }
+
+const acceptUnsigned = (stores: FailingStore, messageId: string) =>
+  accept(stores, says('delete', 'web-1', I), {
+    messageId,
+    place: 'hosts',
+    quarantine: { code: 'unsigned', message: 'it is not signed' },
+  });
 
 /** Tries again, as SNS, SQS and BullMQ do. */
 async function twice<T>(act: () => Promise<T>): Promise<T> {
@@ -187,6 +181,14 @@ const STORIES: Record<string, Story> = {
         },
       ),
     states: ['done'],
+  },
+  'a quarantined message is accepted, and the oldest of its node goes for it': {
+    script: 'accept',
+    before: async stores => {
+      for (let n = 0; n < 10; n++) await acceptUnsigned(stores, `m${n}`);
+    },
+    act: stores => acceptUnsigned(stores, 'm10'),
+    states: Array(10).fill('held'),
   },
   'a job begins': {
     script: 'begin',

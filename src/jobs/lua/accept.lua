@@ -2,8 +2,8 @@
 -- ARGV, for each event: arrival (JSON: id, kind, identities, saidAt, receivedAt, state, keys, node?, instanceId?, request?: { id, body },
 -- lifecycle?, evidence, doubted?: identities of the termination that a quarantined message tells of), then how many fields and
 -- values follow, then field, value, … of the record
--- Returns for each { job id, 'accepted' or 'duplicate', tokens… }, { '', 'mismatch' } for a request's id with another
--- body, or an error of its own
+-- Returns for each { job id, 'accepted' or 'duplicate', what left quarantine for it (JSON) or '', tokens… },
+-- { '', 'mismatch' } for a request's id with another body, or an error of its own
 
 -- What a later message about the same termination can cure. Everything else a person must decide.
 local CURABLE = { alive = true, unverified = true, ['several-nodes'] = true, overruled = true, ['no-instance-id'] = true }
@@ -36,16 +36,16 @@ local function find_known(identities, node)
 end
 
 local function accept(arrival, from, to)
-  local tokens, evidence = {}, arrival.evidence
+  local tokens, removed, evidence = {}, {}, arrival.evidence
   local node, instance, lifecycle = arrival.node, arrival.instanceId, arrival.lifecycle
 
   local request = arrival.request and P .. 'known:message:' .. arrival.request.id
   local function answer(job, outcome)
     if request then
       redis.call('HSET', request, 'job', job, 'body', arrival.request.body)
-      redis.call('EXPIRE', request, MEMORY_SECONDS)
+      redis.call('EXPIRE', request, REQUEST_SECONDS)
     end
-    local reply = { job, outcome }
+    local reply = { job, outcome, #removed > 0 and cjson.encode(removed) or '' }
     for _, token in ipairs(tokens) do reply[#reply + 1] = token end
     return reply
   end
@@ -170,6 +170,8 @@ local function accept(arrival, from, to)
     try(job, tokens)
   end
   if arrival.kind == 'ensure' and evidence.from == 'person' then redis.call('HDEL', P .. 'said:n:' .. node, 'asked', 'by') end
+  if arrival.state == 'held' then quarantine(job) end
+  if arrival.state == 'held' or evidence.rank < 2 then removed = keep_quarantine(subject_of(job)) end
   set_state(job, arrival.state)
   for _, identity in ipairs(arrival.identities) do
     local key = P .. 'known:' .. identity

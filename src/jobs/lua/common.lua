@@ -12,6 +12,8 @@
 --   outbox              `ID.RUN` to be handed to BullMQ, by the time at which a process may take it; removed when BullMQ has it
 --   finished            the jobs that ended, by when (ms since 1970); forget.lua removes their records when they are old,
 --                       and passes over those that were opened again
+--   quarantined, quarantined:SUBJECT   jobs that wait for a person and that nobody who is believed stands for, by `seq`: all,
+--                       and those of one node (n:NAME) or instance (i:ID); see keep_quarantine
 --   past:SPAN:SHARD     IDENTITY -> the job that had it, whose record is gone. Many share one hash, which is small in memory
 --                       that way; SPAN counts 90 days since 1970, and the whole hash expires
 --   hour:HOUR           KIND:STATE -> the jobs accepted within that hour (UTC, 2026-01-31T09) that are in that state
@@ -75,12 +77,24 @@ local function changed(what)
   redis.pcall('PUBLISH', P .. 'changed', what)
 end
 
+-- Whom a job is about.
+local function subject_of(job)
+  local node, instance = unpack(redis.call('HMGET', job.record, 'node', 'instanceId'))
+  return node and 'n:' .. node or instance and 'i:' .. instance or ''
+end
+
+local function leave_quarantine(job, subject)
+  redis.call('ZREM', P .. 'quarantined:' .. subject, job.id)
+  redis.call('ZREM', P .. 'quarantined', job.id)
+end
+
 -- …: further fields of the record, and their values.
 local function set_state(job, to, ...)
   local from = job.state
   redis.call('ZADD', P .. 'list:' .. job.kind .. ':' .. to, job.seq, job.id)
   if from and from ~= to then redis.call('ZREM', P .. 'list:' .. job.kind .. ':' .. from, job.id) end
   if finished(to) then redis.call('ZADD', P .. 'finished', now_ms(), job.id) end
+  if from == 'held' and to ~= 'held' then leave_quarantine(job, subject_of(job)) end
   redis.call('HSET', job.record, 'state', to, ...)
   job.state = to
   count_in_hour(job, from, to)
@@ -135,6 +149,8 @@ end
 
 -- Longer than any queue keeps a message; the record itself may be forgotten earlier.
 local MEMORY_SECONDS = 400 * 86400
+-- Whoever sends a request again, with the same Idempotency-Key, does so soon.
+local REQUEST_SECONDS = 30 * 86400
 
 local SPAN_SECONDS = 90 * 86400
 
@@ -250,4 +266,61 @@ local function add_evidence(job, evidence)
     fields[#fields + 1] = evidence.saidAt
   end
   return fields, better, later
+end
+
+-- Removes the record of a job, with its places in every list.
+local function remove_record(job)
+  local node, instance = unpack(redis.call('HMGET', job.record, 'node', 'instanceId'))
+  redis.call('ZREM', P .. 'list:' .. job.kind .. ':' .. job.state, job.id)
+  if node then redis.call('ZREM', P .. 'node:' .. node, job.id) end
+  if instance then redis.call('ZREM', P .. 'instance:' .. instance, job.id) end
+  redis.call('UNLINK', job.record)
+end
+
+-- The identities that are a job's own, not those of a request, which expire by themselves.
+local function identities_of(job)
+  local own = {}
+  for _, identity in ipairs(cjson.decode(redis.call('HGET', job.record, 'identities') or '[]')) do
+    local owner, request = unpack(redis.call('HMGET', P .. 'known:' .. identity, 'job', 'body'))
+    if owner == job.id and not request then own[#own + 1] = identity end
+  end
+  return own
+end
+
+-- Anybody who may publish to a place of hosts can have messages put into quarantine, so they are bounded.
+local QUARANTINE, QUARANTINE_OF_ONE = 10000, 10
+-- How many one acceptance removes at most, so that Redis does not pause.
+local REMOVED_AT_ONCE = 20
+
+-- Puts a held job into quarantine.
+local function quarantine(job)
+  redis.call('ZADD', P .. 'quarantined', job.seq, job.id)
+  redis.call('ZADD', P .. 'quarantined:' .. subject_of(job), job.seq, job.id)
+end
+
+local function remove_quarantined(job, subject, removed)
+  if job.state == 'held' then
+    local node, instance, reasons = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'reasons'))
+    removed[#removed + 1] = {
+      job = job.id, node = node or nil, instanceId = instance or nil, code = cjson.decode(reasons or '[{}]')[1].code,
+    }
+    for _, identity in ipairs(identities_of(job)) do redis.call('DEL', P .. 'known:' .. identity) end
+    remove_record(job)
+  end
+  leave_quarantine(job, subject)
+end
+
+-- Removes the oldest where there are too many, of this subject or in all. A later message about the same is a new one.
+-- Returns what was removed
+local function keep_quarantine(subject)
+  local removed = {}
+  for key, limit in pairs({ [P .. 'quarantined:' .. subject] = QUARANTINE_OF_ONE, [P .. 'quarantined'] = QUARANTINE }) do
+    local excess = math.min(redis.call('ZCARD', key) - limit, REMOVED_AT_ONCE)
+    for _, id in ipairs(excess > 0 and redis.call('ZRANGE', key, 0, excess - 1) or {}) do
+      local job = job_of(id)
+      remove_quarantined(job, subject_of(job), removed)
+      redis.call('ZREM', key, id)
+    end
+  end
+  return removed
 end

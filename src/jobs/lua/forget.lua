@@ -12,25 +12,16 @@ local due = redis.call('ZRANGEBYSCORE', P .. 'finished', '-inf', now_ms() - tonu
 for _, id in ipairs(due) do
   local job = job_of(id)
   if finished(job.state) then
-    local node, instance, identities, said = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'identities', 'saidAt'))
-    local kept = false
-    -- The first that is the job's own finds it; the one with the node's name is needed only where it has no other.
-    for _, identity in ipairs(cjson.decode(identities or '[]')) do
-      local known = P .. 'known:' .. identity
-      local owner, request = unpack(redis.call('HMGET', known, 'job', 'body'))
-      if owner == id and not request then
-        if not kept then remember_past(identity, id) end
-        kept = true
-        redis.call('DEL', known)
-      end
+    local node, instance, said = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'saidAt'))
+    -- The first one finds it; the one with the node's name is needed only where it has no other.
+    for at, identity in ipairs(identities_of(job)) do
+      if at == 1 then remember_past(identity, id) end
+      redis.call('DEL', P .. 'known:' .. identity)
     end
     -- An `ensure` that was said before this deletion would be stale.
     forget_deleted(node and 'said:n:' .. node, said)
     forget_deleted(instance and 'said:i:' .. instance, said)
-    redis.call('ZREM', P .. 'list:' .. job.kind .. ':' .. job.state, id)
-    if node then redis.call('ZREM', P .. 'node:' .. node, id) end
-    if instance then redis.call('ZREM', P .. 'instance:' .. instance, id) end
-    redis.call('UNLINK', job.record)
+    remove_record(job)
   end
   redis.call('ZREM', P .. 'finished', id)
 end

@@ -31,6 +31,7 @@ local tokens = { 1 }
 if to == 'queued' and not open(from) then
   reopen(job, tokens, unpack(set))
 elseif open(from) and not open(to) then
+  if to == 'held' and tonumber(redis.call('HGET', job.record, 'rank') or 2) < 2 then quarantine(job) end
   leave_lines(job, tokens, to, unpack(set))
 else
   set_state(job, to, unpack(set))
