@@ -9,6 +9,12 @@ export interface Push {
   deadLetterArn: string;
 }
 
+export interface Subscribed {
+  confirmed: boolean;
+  /** ARNs of the subscriptions of the same address with another password. */
+  otherPasswords: string[];
+}
+
 /** Where SNS is to deliver. */
 function pushEndpoint(publicUrl: URL): string {
   return `${publicUrl.href.replace(/\/+$/, '')}/sns`;
@@ -26,10 +32,9 @@ function withoutPassword(text: string, { password }: URL): string {
 /**
  * Subscribes `<publicUrl>/sns`. SNS then asks that address to confirm, and asks again each time this is done before
  * it did.
- * @returns whether it is confirmed
  * @throws AppError as `callAws` does, without the password
  */
-export async function providePush(sns: SnsClient, push: Push): Promise<boolean> {
+export async function providePush(sns: SnsClient, push: Push): Promise<Subscribed> {
   try {
     return await subscribe(sns, push);
   } catch (error) {
@@ -39,16 +44,16 @@ export async function providePush(sns: SnsClient, push: Push): Promise<boolean> 
   }
 }
 
-async function subscribe(sns: SnsClient, push: Push): Promise<boolean> {
+async function subscribe(sns: SnsClient, push: Push): Promise<Subscribed> {
   const { topicArn, publicUrl, deadLetterArn } = push;
   const endpoint = pushEndpoint(publicUrl);
   const protocol = publicUrl.protocol.slice(0, -1);
   const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: deadLetterArn });
-  const listed = await findSubscription(sns, push);
-  if (listed) {
-    const { arn, attributes } = listed;
+  const { subscription, otherPasswords } = await findSubscription(sns, push);
+  if (subscription) {
+    const { arn, attributes } = subscription;
     if (!attributes['RedrivePolicy']) await sns.setSubscriptionAttribute(arn, 'RedrivePolicy', RedrivePolicy);
-    if (attributes['PendingConfirmation'] !== 'true') return true;
+    if (attributes['PendingConfirmation'] !== 'true') return { confirmed: true, otherPasswords };
   }
   try {
     await sns.subscribe(topicArn, protocol, endpoint, { RedrivePolicy });
@@ -57,7 +62,7 @@ async function subscribe(sns: SnsClient, push: Push): Promise<boolean> {
     // It waits already, with other attributes; without any, SNS only asks it again.
     await sns.subscribe(topicArn, protocol, endpoint);
   }
-  return false;
+  return { confirmed: false, otherPasswords };
 }
 
 /**
@@ -68,15 +73,21 @@ async function subscribe(sns: SnsClient, push: Push): Promise<boolean> {
 async function findSubscription(
   sns: SnsClient,
   { topicArn, publicUrl }: Push,
-): Promise<{ arn: string; attributes: Record<string, string> } | undefined> {
+): Promise<{
+  subscription: { arn: string; attributes: Record<string, string> } | undefined;
+  otherPasswords: string[];
+}> {
   const protocol = publicUrl.protocol.slice(0, -1);
   const ours = [pushEndpoint(publicUrl), shownEndpoint(publicUrl)];
+  let subscription: { arn: string; attributes: Record<string, string> } | undefined;
+  const otherPasswords: string[] = [];
   for (const { arn, protocol: listed, endpoint } of await sns.subscriptions(topicArn)) {
     if (!arn || listed !== protocol || !ours.includes(sameMask(endpoint))) continue;
     const attributes = await sns.subscriptionAttributes(arn);
-    if (ours.includes(sameMask(attributes['Endpoint'] ?? endpoint))) return { arn, attributes };
+    if (ours.includes(sameMask(attributes['Endpoint'] ?? endpoint))) subscription = { arn, attributes };
+    else otherPasswords.push(arn);
   }
-  return undefined;
+  return { subscription, otherPasswords };
 }
 
 /** SNS does not document how many asterisks it writes. */

@@ -136,8 +136,11 @@ async function createAll(options: KeepingOptions, signal: AbortSignal): Promise<
   const push = { ...pair, publicUrl };
   const endpoint = shownEndpoint(publicUrl);
   for (let asked = 0; !signal.aborted; asked++) {
-    const confirmed = await keepTrying(() => providePush(sns, push), trying(options, signal));
-    if (confirmed) return log.info({ endpoint }, 'SNS pushes to this service');
+    const subscribed = await keepTrying(() => providePush(sns, push), trying(options, signal));
+    if (subscribed?.confirmed) {
+      for (const arn of subscribed.otherPasswords) log.warn({ endpoint, arn }, otherPassword(arn));
+      return log.info({ endpoint }, 'SNS pushes to this service');
+    }
     if (asked > 0) {
       log.warn(
         { endpoint, asked },
@@ -146,6 +149,10 @@ async function createAll(options: KeepingOptions, signal: AbortSignal): Promise<
     }
     await delay(confirmWaitMs, undefined, { signal }).catch(() => {});
   }
+}
+
+function otherPassword(arn: string): string {
+  return `SNS also pushes to this address with another password; if that is no longer valid, run: aws sns unsubscribe --subscription-arn ${arn}`;
 }
 
 function trying({ name, log, refusedWaitMs = 180_000 }: KeepingOptions, signal: AbortSignal) {

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { SNSClient, UnsubscribeCommand } from '@aws-sdk/client-sns';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { SnsClient } from '../src/clients/sns.ts';
@@ -111,13 +112,19 @@ test('an address with a password is known again, although SNS lists it without',
   expect(await pushes(topicArn)).toHaveLength(1);
 });
 
-test('an address whose password changed is subscribed anew, although SNS lists both alike', async () => {
+test('an address whose password changed is subscribed again, and the log says how to remove the old subscription', async () => {
   const { topicArn } = await keep('changed', 'sns:an-earlier-password');
-  await keep('changed');
+  const { logged } = await keep('changed');
   expect((await pushes(topicArn)).map(endpoint => new URL(endpoint).password).sort()).toEqual([
     'an-earlier-password',
     PASSWORD,
   ]);
+  const [, arn = ''] = /aws sns unsubscribe --subscription-arn (\S+)"/.exec(logged()) ?? [];
+  const { region, credentials, url: endpoint } = aws;
+  await new SNSClient({ region, credentials, endpoint }).send(
+    new UnsubscribeCommand({ SubscriptionArn: arn }),
+  );
+  expect((await pushes(topicArn)).map(endpoint => new URL(endpoint).password)).toEqual([PASSWORD]);
 });
 
 test('the password of an address is not logged, whatever SNS answers', async () => {

@@ -102,6 +102,33 @@ describe.each(SHELLS)('where sh is %s, the host’s program', name => {
     expect(sns.requests[0]?.headers.authorization).toContain('Credential=AKIADEFAULT/');
   });
 
+  test('publishes a name of Nagios with blanks, and none with characters that Nagios forbids', async () => {
+    const about = ['--method=delete', '--instance-id', INSTANCE];
+    expect(await host.run([...about, '--nagios-node=Web Server 1 (old)'])).toMatchObject({ code: 1 });
+    for (const name of [
+      'a"b',
+      'a\\b',
+      'a\tb',
+      'a\nb',
+      'a\n',
+      'a\u007fb',
+      ' a',
+      'a ',
+      'a;b',
+      "a'b",
+      'a$b',
+      'a`b',
+      'a!b',
+    ])
+      expect({ name, ...(await host.run([...about, `--nagios-node=${name}`])) }).toMatchObject({
+        name,
+        code: 1,
+      });
+    expect(sns.requests).toEqual([]);
+    expect(await host.run([...about, '--nagios-node=Web Server 1: old'])).toMatchObject({ code: 0 });
+    expect(message()).toMatchObject({ nagios_name: 'Web Server 1: old' });
+  });
+
   test('shows how it is called if nothing is asked of it, and refuses what it does not know', async () => {
     expect(await host.run([])).toMatchObject({ code: 2, stderr: expect.stringMatching(/^usage: /) });
     expect(await host.runAlone()).toMatchObject({ code: 2, stderr: expect.stringMatching(/^usage: /) });
