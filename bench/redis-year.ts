@@ -1,5 +1,5 @@
 /**
- * What a year of terminations leaves in Redis: `node bench/redis-year.ts [--per-day 10000] [--days 365] [--job-days 90]`.
+ * What a year of terminations leaves in Redis: `npm run bench:redis -- [--per-day 10000] [--days 365] [--job-days 90]`.
  *
  * Each termination goes through the scripts that the service runs, in a real Redis whose TIME is that of a simulated day.
  * What Redis expires by itself after 400 days is therefore still there at the end.
