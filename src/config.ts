@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { describe } from './errors.ts';
-import { isGlob } from './glob.ts';
+import { isGlob } from './lib/glob.ts';
+import { normalizePem } from './lib/pem.ts';
 import { lengthFault } from './pair-names.ts';
-import { normalizePem } from './pem.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
 const list = z

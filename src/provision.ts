@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { SnsClient } from './clients/sns.ts';
 import type { SqsClient } from './clients/sqs.ts';
 import { AppError } from './errors.ts';
-import { keepTrying } from './keep-trying.ts';
+import { keepTrying } from './lib/retry-until-aborted.ts';
 import type { Writers } from './places.ts';
 import { policyWith, rulesMayPublish, rulesMaySend, topicMaySend } from './provision-policy.ts';
 import { providePush, shownEndpoint } from './provision-push.ts';

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parseKey } from '../src/clients/chef-signing.ts';
 import { readSettings, SettingsError } from '../src/config.ts';
 import { describe as inWords } from '../src/errors.ts';
-import { normalizePem } from '../src/pem.ts';
+import { normalizePem } from '../src/lib/pem.ts';
 import { keyPair } from './parts/chef-server.ts';
 
 const { privateKey } = keyPair();

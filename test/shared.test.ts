@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { shared } from '../src/shared.ts';
+import { shared } from '../src/lib/coalesce.ts';
 
 test('whoever asks gets work that begins after he asked, and never two are done at once', async () => {
   await fc.assert(

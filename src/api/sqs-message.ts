@@ -1,7 +1,7 @@
 import type { QueueMessage } from '../clients/sqs.ts';
 import { AppError } from '../errors.ts';
 import type { News } from '../event.ts';
-import { isFields } from '../json.ts';
+import { isFields } from '../lib/json.ts';
 import { parseEvent } from '../parse-event.ts';
 import type { PlaceOf } from '../places.ts';
 import { regionOfQueue } from '../queue-url.ts';

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { backoff } from '../backoff.ts';
 import type { QueueMessage, SqsClient } from '../clients/sqs.ts';
 import { AppError, describe } from '../errors.ts';
 import type { News } from '../event.ts';
-import { keepTrying } from '../keep-trying.ts';
+import { backoff } from '../lib/backoff.ts';
+import { keepTrying } from '../lib/retry-until-aborted.ts';
 import type { PlaceOf } from '../places.ts';
 import type { Receive } from './receive.ts';
 import { Hand } from './sqs-hand.ts';

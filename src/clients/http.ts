@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Dispatcher, errors } from 'undici';
-import { backoff } from '../backoff.ts';
 import { AppError, describe } from '../errors.ts';
+import { backoff } from '../lib/backoff.ts';
 import { createDispatcher, type DispatcherOptions } from './http-dispatcher.ts';
 import { certificateFault } from './http-tls.ts';
 import { unusedProxy } from './proxy-environment.ts';

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Alert } from '../alert.ts';
-import { backoff } from '../backoff.ts';
 import type { AlertChannel } from '../clients/alert.ts';
 import { AppError, describe, type ErrorCode } from '../errors.ts';
+import { backoff } from '../lib/backoff.ts';
 
 export interface OutboxOptions {
   /** Attempts at one alert; 20 unless told, which is about an hour. */

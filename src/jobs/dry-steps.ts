@@ -1,5 +1,5 @@
 import type { LifecycleResult } from '../clients/autoscaling.ts';
-import { isOurHook } from '../glob.ts';
+import { isOurHook } from '../lib/glob.ts';
 import type { JobRecord } from './record.ts';
 import type { Step, Steps } from './run.ts';
 import { type DowntimeDependencies, withoutNagios } from './steps/downtime.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { describe } from '../errors.ts';
-import { regularly } from './regularly.ts';
+import { regularly } from '../lib/regularly.ts';
 import type { JobStore } from './store.ts';
 
 export interface JobRetentionDependencies {

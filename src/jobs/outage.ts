@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { backoff } from '../backoff.ts';
 import { AppError, describe, type ErrorCode } from '../errors.ts';
+import { backoff } from '../lib/backoff.ts';
 
 /** A service without which no job gets done, and a cheap call that tells whether it can be used. */
 export interface Vital {

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Archive } from '../clients/archive.ts';
 import { describe } from '../errors.ts';
-import { regularly } from './regularly.ts';
+import { regularly } from '../lib/regularly.ts';
 
 export interface RetentionDependencies {
   redis: Redis;

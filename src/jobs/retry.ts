@@ -1,5 +1,5 @@
-import { backoff } from '../backoff.ts';
 import { AppError, JOB_FATE } from '../errors.ts';
+import { backoff } from '../lib/backoff.ts';
 
 /** After these many attempts a job that could be tried again is given up; about two hours with the waits between. */
 const MAX_ATTEMPTS = 30;

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { together } from '../../src/jobs/together.ts';
+import { together } from '../../src/lib/batch-calls.ts';
 
 test('each item gets its own reply, and no call has more than it may have', async () => {
   const items = fc.array(fc.record({ n: fc.integer(), fails: fc.boolean() }), { maxLength: 50 });

@@ -2,8 +2,8 @@ import type { AutoScalingClient, LifecycleResult } from '../../clients/autoscali
 import type { Ec2Client } from '../../clients/ec2.ts';
 import { AppError } from '../../errors.ts';
 import type { LifecycleAction } from '../../event.ts';
-import { isOurHook } from '../../glob.ts';
 import { instanceEnd } from '../../instance-end.ts';
+import { isOurHook } from '../../lib/glob.ts';
 import { actionKey, pendingActions } from '../pending-actions.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';

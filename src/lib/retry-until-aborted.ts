@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { AppError, describe } from '../errors.ts';
 import { backoff } from './backoff.ts';
-import { AppError, describe } from './errors.ts';
 
 export interface Trying {
   log: Logger;
