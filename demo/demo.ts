@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { GetQueueUrlCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
-import { ChefClient } from '../src/clients/chef.ts';
+import { ChefClient } from '../src/clients/chef/client.ts';
 import { apiClient } from '../test/parts/api-client.ts';
 import { type RegisteredNode, registerNode } from '../test/parts/chef-server.ts';
 import { setup } from '../test/parts/clean.ts';

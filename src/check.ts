@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { type Logger, pino } from 'pino';
+import { connectRedis } from './clients/redis/connections.ts';
 import { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
 import { dryClients } from './dry-run.ts';
 import { AppError, describe } from './errors.ts';
-import { connectRedis } from './jobs/redis.ts';
 import { type Clients, openClients } from './open-clients.ts';
 import { pairNames } from './pair-names.ts';
 import { lookUp } from './provision.ts';

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { parseRedisUrl } from './clients/redis/url.ts';
 import { describe } from './errors.ts';
 import { isGlob } from './lib/glob.ts';
 import { normalizePem } from './lib/pem.ts';
 import { lengthFault } from './pair-names.ts';
-import { parseRedisUrl } from './redis-url.ts';
 
 const list = z
   .string()

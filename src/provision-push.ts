@@ -1,4 +1,4 @@
-import type { SnsClient } from './clients/sns.ts';
+import type { SnsClient } from './clients/aws/sns.ts';
 import { AppError, describe } from './errors.ts';
 
 export interface Push {

@@ -1,4 +1,4 @@
-import type { QueueAttributes, SqsClient } from './clients/sqs.ts';
+import type { QueueAttributes, SqsClient } from './clients/aws/sqs.ts';
 import { AppError } from './errors.ts';
 import { DEAD_LETTER_SUFFIX } from './pair-names.ts';
 import { type Grant, policyWith } from './provision-policy.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { SnsClient } from './clients/sns.ts';
-import type { SqsClient } from './clients/sqs.ts';
+import type { SnsClient } from './clients/aws/sns.ts';
+import type { SqsClient } from './clients/aws/sqs.ts';
 import { AppError } from './errors.ts';
 import { keepTrying } from './lib/retry-until-aborted.ts';
 import type { Writers } from './places.ts';

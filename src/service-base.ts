@@ -1,18 +1,18 @@
 import type { Logger } from 'pino';
 import { ALERTS, type Alert, alert } from './alert.ts';
+import { connectRedis, type RedisConnections } from './clients/redis/connections.ts';
+import { RedisFault } from './clients/redis/fault.ts';
 import type { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
 import { dryClients } from './dry-run.ts';
 import { describe } from './errors.ts';
 import { Alerts } from './jobs/alerts.ts';
 import { announcer, type Dispatcher, handOver } from './jobs/dispatch.ts';
-import { connectRedis, type RedisConnections } from './jobs/redis.ts';
 import { loadScripts, type RunScript } from './jobs/scripts.ts';
 import { JobStore } from './jobs/store.ts';
 import { Trigger } from './jobs/trigger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Clients, openClients } from './open-clients.ts';
-import { RedisFault } from './redis-fault.ts';
 import { NO_TRACING, type Tracing } from './tracing.ts';
 
 /** What every role is built from. */

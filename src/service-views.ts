@@ -1,7 +1,7 @@
 import type { Probes } from './api/health.ts';
 import { type Scrape, scraper } from './api/metrics.ts';
 import { queueDepths } from './api/queue-depths.ts';
-import type { SqsClient } from './clients/sqs.ts';
+import type { SqsClient } from './clients/aws/sqs.ts';
 import { takeCensus } from './jobs/census.ts';
 import type { Base } from './service-base.ts';
 

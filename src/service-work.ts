@@ -1,7 +1,8 @@
 import { alert } from './alert.ts';
+import { keepRetention } from './clients/archive/retention.ts';
+import { nodeLocation } from './clients/chef/node-location.ts';
+import { savedKeys } from './clients/chef/restore.ts';
 import { attribute, ohaiTime } from './clients/chef-node.ts';
-import { nodeLocation } from './clients/chef-node-location.ts';
-import { savedKeys } from './clients/chef-restore.ts';
 import { AppError, describe } from './errors.ts';
 import type { Alerts } from './jobs/alerts.ts';
 import { deletionBudget } from './jobs/budget.ts';
@@ -10,7 +11,6 @@ import { lockDirectory } from './jobs/host-lock.ts';
 import { keepJobRetention } from './jobs/job-retention.ts';
 import { Outages } from './jobs/outage.ts';
 import type { JobRecord } from './jobs/record.ts';
-import { keepRetention } from './jobs/retention.ts';
 import { lifecycleHeartbeat } from './jobs/steps/lifecycle.ts';
 import { lookForReturn } from './jobs/steps/return.ts';
 import { createSteps } from './jobs/steps.ts';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
+import { connectRedis } from './clients/redis/connections.ts';
 import type { Settings } from './config.ts';
 import type { OrphanedNode } from './find-orphans.ts';
-import { connectRedis } from './jobs/redis.ts';
 import { loadScripts } from './jobs/scripts.ts';
 import { JobStore } from './jobs/store.ts';
 

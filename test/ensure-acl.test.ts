@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ChefClient } from '../src/clients/chef.ts';
+import { ChefClient } from '../src/clients/chef/client.ts';
 import type { Service } from '../src/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { type ChefAclServer, startChefAclServer } from './parts/chef-acl-server.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { ChefClient } from '../src/clients/chef.ts';
+import { ChefClient } from '../src/clients/chef/client.ts';
 import type { Job } from '../src/job.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { textsOf } from './parts/chef-server.ts';

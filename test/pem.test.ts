@@ -1,7 +1,7 @@
 import { createPrivateKey } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseKey } from '../src/clients/chef-signing.ts';
+import { parseKey } from '../src/clients/chef/signing.ts';
 import { readSettings, SettingsError } from '../src/config.ts';
 import { describe as inWords } from '../src/errors.ts';
 import { normalizePem } from '../src/lib/pem.ts';

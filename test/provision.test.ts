@@ -18,8 +18,8 @@ import {
 } from '@aws-sdk/client-sqs';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { SnsClient } from '../src/clients/sns.ts';
-import { SqsClient } from '../src/clients/sqs.ts';
+import { SnsClient } from '../src/clients/aws/sns.ts';
+import { SqsClient } from '../src/clients/aws/sqs.ts';
 import { keepProvisioned, lookUp, type Pair, provision } from '../src/provision.ts';
 import { jsonError, startAwsStandIn } from './clients/aws-stand-in.ts';
 import { type Aws, startAws } from './parts/aws.ts';

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { syncFolder, writeWhole } from '../../src/clients/archive-disk.ts';
-import { ChefConnection } from '../../src/clients/chef-connection.ts';
-import { clientKeys } from '../../src/clients/chef-keys.ts';
-import { nodeSearch } from '../../src/clients/chef-search.ts';
-import { takeSnapshot } from '../../src/clients/chef-snapshot.ts';
-import type { ObserveCall } from '../../src/clients/http.ts';
-import { NagiosClient } from '../../src/clients/nagios.ts';
+import { syncFolder, writeWhole } from '../../src/clients/archive/file/disk.ts';
+import { ChefConnection } from '../../src/clients/chef/connection.ts';
+import { clientKeys } from '../../src/clients/chef/keys.ts';
+import { nodeSearch } from '../../src/clients/chef/search.ts';
+import { takeSnapshot } from '../../src/clients/chef/snapshot.ts';
+import type { ObserveCall } from '../../src/clients/http/request.ts';
+import { NagiosClient } from '../../src/clients/nagios/client.ts';
 import { freshDirectory } from '../../test/parts/process.ts';
 import {
   type Calls,

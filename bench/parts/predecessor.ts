@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { signedHeaders } from '../../src/clients/chef-signing.ts';
-import { formatNagiosDate } from '../../src/clients/nagios-date.ts';
-import { type CommandForm, readCommandForm, readCommandReply } from '../../src/clients/nagios-reply.ts';
+import { signedHeaders } from '../../src/clients/chef/signing.ts';
+import { formatNagiosDate } from '../../src/clients/nagios/date.ts';
+import { type CommandForm, readCommandForm, readCommandReply } from '../../src/clients/nagios/reply.ts';
 import { freshDirectory } from '../../test/parts/process.ts';
 import {
   type Calls,

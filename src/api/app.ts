@@ -3,7 +3,7 @@ import type { Queue } from 'bullmq';
 import express, { type Express } from 'express';
 import { middleware as openApiValidator } from 'express-openapi-validator';
 import type { Logger } from 'pino';
-import type { Archive } from '../clients/archive.ts';
+import type { Archive } from '../clients/archive/archive.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Trigger } from '../jobs/trigger.ts';

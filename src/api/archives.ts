@@ -1,5 +1,5 @@
 import { Router } from 'express';
-import type { Archive, ArchiveListing, ArchiveRecord } from '../clients/archive.ts';
+import type { Archive, ArchiveListing, ArchiveRecord } from '../clients/archive/archive.ts';
 import { AppError } from '../errors.ts';
 
 /** What was saved before deletions: `GET /archives`, `GET /archives/{id}`. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
-import type { Archive } from '../clients/archive.ts';
+import type { Archive } from '../clients/archive/archive.ts';
 import { AppError } from '../errors.ts';
 import type { Event } from '../event.ts';
 import type { JobStore } from '../jobs/store.ts';

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { SqsClient } from '../clients/sqs.ts';
+import type { SqsClient } from '../clients/aws/sqs.ts';
 import { describe } from '../errors.ts';
 
 export interface QueueDepth {

@@ -1,4 +1,4 @@
-import type { QueueMessage } from '../clients/sqs.ts';
+import type { QueueMessage } from '../clients/aws/sqs.ts';
 import { AppError } from '../errors.ts';
 import type { News } from '../event.ts';
 import { isFields } from '../lib/json.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { QueueMessage, SqsClient } from '../clients/sqs.ts';
+import type { QueueMessage, SqsClient } from '../clients/aws/sqs.ts';
 import { AppError, describe } from '../errors.ts';
 import type { News } from '../event.ts';
 import { backoff } from '../lib/backoff.ts';

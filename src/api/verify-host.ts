@@ -1,7 +1,7 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ArchivedKeys } from '../clients/archived-keys.ts';
-import type { ClientKey } from '../clients/chef-keys.ts';
+import type { ClientKey } from '../clients/chef/keys.ts';
 import { AppError, describe, type HoldCode, type Reason } from '../errors.ts';
 import type { Event, News } from '../event.ts';
 import type { HostSignature } from '../host-signature.ts';

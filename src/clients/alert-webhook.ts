@@ -1,7 +1,7 @@
 import { type Alert, inWords } from '../alert.ts';
 import { AppError } from '../errors.ts';
 import type { AlertChannel } from './alert.ts';
-import { HttpClient, type ObserveCall } from './http.ts';
+import { HttpClient, type ObserveCall } from './http/request.ts';
 
 export interface WebhookOptions {
   /** A secret as a whole: whoever knows it can post. */

@@ -1,6 +1,6 @@
-import type { Archive } from './archive.ts';
-import type { ClientKey } from './chef-keys.ts';
-import { savedKeys } from './chef-restore.ts';
+import type { Archive } from './archive/archive.ts';
+import type { ClientKey } from './chef/keys.ts';
+import { savedKeys } from './chef/restore.ts';
 
 /** What is left of a client that was deleted. */
 export interface ArchivedKeys {

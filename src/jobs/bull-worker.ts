@@ -2,11 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Processor, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import type { RedisCheck } from '../clients/redis/durability.ts';
+import { redisFault } from '../clients/redis/fault.ts';
 import { describe } from '../errors.ts';
-import { redisFault } from '../redis-fault.ts';
 import { QUEUE } from './dispatch.ts';
 import type { Pausable } from './outage.ts';
-import type { RedisCheck } from './redis-check.ts';
 
 export interface BullWorkerOptions {
   prefix: string;

@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { redisFault } from '../clients/redis/fault.ts';
+import { listen } from '../clients/redis/subscribe.ts';
 import { describe } from '../errors.ts';
 import { shared } from '../lib/coalesce.ts';
-import { redisFault } from '../redis-fault.ts';
-import { listen } from './changes.ts';
 import type { RunScript } from './scripts.ts';
 import type { Token } from './store.ts';
 

@@ -1,4 +1,4 @@
-import type { LifecycleResult } from '../clients/autoscaling.ts';
+import type { LifecycleResult } from '../clients/aws/autoscaling.ts';
 import { isOurHook } from '../lib/glob.ts';
 import type { JobRecord } from './record.ts';
 import type { Step, Steps } from './run.ts';

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { RedisCheck } from '../clients/redis/durability.ts';
 import { AppError, type HoldCode, type Reason } from '../errors.ts';
 import type { News } from '../event.ts';
 import type { Approval, JobKind, JobResult, JobState, Machine, StepRecord } from '../job.ts';
@@ -6,7 +7,6 @@ import { together } from '../lib/batch-calls.ts';
 import { type Arrival, arrivalOf, fields } from './arrival.ts';
 import { type JobFilter, lists, matches } from './job-filter.ts';
 import { type Facts, type JobError, type JobRecord, toRecord } from './record.ts';
-import type { RedisCheck } from './redis-check.ts';
 import type { RunScript } from './scripts.ts';
 
 /** What is noted together with a new state. */

@@ -1,4 +1,4 @@
-import type { NagiosClient } from '../clients/nagios.ts';
+import type { NagiosClient } from '../clients/nagios/client.ts';
 import { AppError } from '../errors.ts';
 import type { DeletionBudget } from './budget.ts';
 import type { JobRecord } from './record.ts';

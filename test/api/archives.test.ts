@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openFileArchive } from '../../src/clients/archive-file.ts';
+import { openFileArchive } from '../../src/clients/archive/file/archive.ts';
 import type { Service } from '../../src/service.ts';
 import { type ApiClient, apiClient } from '../parts/api-client.ts';
 import { keyPair } from '../parts/chef-server.ts';

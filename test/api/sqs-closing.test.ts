@@ -1,7 +1,7 @@
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Receipt } from '../../src/api/receive.ts';
-import { SqsClient } from '../../src/clients/sqs.ts';
+import { SqsClient } from '../../src/clients/aws/sqs.ts';
 import { startAws } from '../parts/aws.ts';
 import { until } from '../parts/process.ts';
 import { registration, type SqsFixture, startSqsFixture } from './sqs-fixture.ts';

@@ -3,7 +3,7 @@ import { CreateQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { alert } from '../../src/alert.ts';
 import { snsAlerts } from '../../src/clients/alert-sns.ts';
-import { SnsClient } from '../../src/clients/sns.ts';
+import { SnsClient } from '../../src/clients/aws/sns.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 
 let aws: Aws;

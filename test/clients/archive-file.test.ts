@@ -15,9 +15,9 @@ import {
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Archive } from '../../src/clients/archive.ts';
-import { openFileArchive } from '../../src/clients/archive-file.ts';
-import { newArchiveId } from '../../src/clients/archive-record.ts';
+import type { Archive } from '../../src/clients/archive/archive.ts';
+import { openFileArchive } from '../../src/clients/archive/file/archive.ts';
+import { newArchiveId } from '../../src/clients/archive/record.ts';
 import { freshDirectory } from '../parts/process.ts';
 import { type Clock, entry, exact, listed, saveEach } from './archive-fixture.ts';
 
@@ -186,7 +186,7 @@ describe('prune', () => {
 describe('faults', () => {
   /** Runs a program against the archive in a process of its own. */
   const run = (program: string) => {
-    const source = new URL('../../src/clients/archive-file.ts', import.meta.url);
+    const source = new URL('../../src/clients/archive/file/archive.ts', import.meta.url);
     const code = `import { openFileArchive } from ${JSON.stringify(source.href)};
       const archive = openFileArchive(${JSON.stringify(directory)});
       const entry = ${JSON.stringify(entry())};

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Archive, ArchiveEntry } from '../../src/clients/archive.ts';
+import type { Archive, ArchiveEntry } from '../../src/clients/archive/archive.ts';
 
 /** JSON that does not outlive being parsed and written again. */
 export const exact =

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { diskError } from '../../src/clients/archive-disk.ts';
+import { diskError } from '../../src/clients/archive/file/disk.ts';
 import {
   dayOf,
   decodeRecord,
@@ -10,7 +10,7 @@ import {
   isArchiveId,
   newArchiveId,
   nodeFolder,
-} from '../../src/clients/archive-record.ts';
+} from '../../src/clients/archive/record.ts';
 
 const times = fc.date({
   min: new Date('2000-01-01'),

@@ -7,10 +7,10 @@ import {
 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Archive } from '../../src/clients/archive.ts';
-import { newArchiveId } from '../../src/clients/archive-record.ts';
-import { openS3Archive } from '../../src/clients/archive-s3.ts';
-import { s3Keys } from '../../src/clients/archive-s3-keys.ts';
+import type { Archive } from '../../src/clients/archive/archive.ts';
+import { newArchiveId } from '../../src/clients/archive/record.ts';
+import { openS3Archive } from '../../src/clients/archive/s3/archive.ts';
+import { s3Keys } from '../../src/clients/archive/s3/keys.ts';
 import { AppError, describe as inWords } from '../../src/errors.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { type S3Gate, startS3Gate } from '../parts/s3-gate.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { AutoScalingClient } from '../../src/clients/autoscaling.ts';
+import { AutoScalingClient } from '../../src/clients/aws/autoscaling.ts';
 import { describe as describeError } from '../../src/errors.ts';
 import { type Ec2StandIn, startEc2StandIn } from '../parts/ec2.ts';
 import { instanceId } from '../parts/world.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ByRegion } from '../../src/clients/aws.ts';
+import { ByRegion } from '../../src/clients/aws/connection.ts';
 
 function clients() {
   const made: (string | undefined)[] = [];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ChefClient } from '../../src/clients/chef.ts';
-import { absence } from '../../src/clients/chef-absence.ts';
+import { absence } from '../../src/clients/chef/absence.ts';
+import { ChefClient } from '../../src/clients/chef/client.ts';
 import { type ChefServer, registerNode, startChefServer } from '../parts/chef-server.ts';
 import { useChefStandIn } from './chef-fixture.ts';
 

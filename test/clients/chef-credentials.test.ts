@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import fc from 'fast-check';
 import { stringify } from 'smol-toml';
 import { expect, test } from 'vitest';
-import { readCredentials } from '../../src/clients/chef-credentials.ts';
+import { readCredentials } from '../../src/clients/chef/credentials.ts';
 import { AppError, describe } from '../../src/errors.ts';
 import { freshDirectory } from '../parts/process.ts';
 

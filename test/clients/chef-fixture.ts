@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
-import { ChefClient } from '../../src/clients/chef.ts';
+import { ChefClient } from '../../src/clients/chef/client.ts';
 import { type ChefStandIn, type Exchange, startChefStandIn } from './chef-stand-in.ts';
 
 /** A stand-in for all tests of a file, which fails each that did not ask it exactly what it was to be asked. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ChefClient } from '../../src/clients/chef.ts';
+import { ChefClient } from '../../src/clients/chef/client.ts';
 import { keyFingerprint } from '../../src/key-fingerprint.ts';
 import { type ChefServer, keyPair, registerNode, startChefServer } from '../parts/chef-server.ts';
 import { type HttpProxy, startHttpProxy } from '../parts/http-proxy.ts';

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ChefClient } from '../../src/clients/chef.ts';
-import { nodeQueries } from '../../src/clients/chef-list.ts';
+import { ChefClient } from '../../src/clients/chef/client.ts';
+import { nodeQueries } from '../../src/clients/chef/list.ts';
 import { isNodeName } from '../../src/names.ts';
 import { keyPair, nodeOf, startChefServer } from '../parts/chef-server.ts';
 

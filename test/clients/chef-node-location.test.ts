@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nodeLocation } from '../../src/clients/chef-node-location.ts';
+import { nodeLocation } from '../../src/clients/chef/node-location.ts';
 
 const ACCOUNT = '000000000001';
 const located = (ec2: unknown) => nodeLocation({ name: 'web-1', automatic: { ec2 } });

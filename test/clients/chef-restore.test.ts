@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ChefClient } from '../../src/clients/chef.ts';
+import { ChefClient } from '../../src/clients/chef/client.ts';
 import { type ChefAclServer, startChefAclServer } from '../parts/chef-acl-server.ts';
 import { keyPair } from '../parts/chef-server.ts';
 import { useChefStandIn } from './chef-fixture.ts';

@@ -1,8 +1,8 @@
 import { createPrivateKey, generateKeyPairSync, publicDecrypt, verify } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ChefClient } from '../../src/clients/chef.ts';
-import { canonicalPath, canonicalRequest, parseKey, signedHeaders } from '../../src/clients/chef-signing.ts';
+import { ChefClient } from '../../src/clients/chef/client.ts';
+import { canonicalPath, canonicalRequest, parseKey, signedHeaders } from '../../src/clients/chef/signing.ts';
 import { type ChefServer, keyPair, startChefServer } from '../parts/chef-server.ts';
 
 const { publicKey, privateKey } = keyPair();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { ChefClient } from '../../src/clients/chef.ts';
+import { ChefClient } from '../../src/clients/chef/client.ts';
 import { attribute, ohaiTime } from '../../src/clients/chef-node.ts';
 import { isNodeName } from '../../src/names.ts';
 import { makeCertificateAuthority } from '../parts/certificates.ts';

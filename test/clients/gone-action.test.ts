@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AutoScalingClient } from '../../src/clients/autoscaling.ts';
-import { Ec2Client } from '../../src/clients/ec2.ts';
+import { AutoScalingClient } from '../../src/clients/aws/autoscaling.ts';
+import { Ec2Client } from '../../src/clients/aws/ec2.ts';
 import { goneAction } from '../../src/gone-action.ts';
 import { whyGone } from '../../src/jobs/steps/gone-action.ts';
 import { type Ec2StandIn, startEc2StandIn } from '../parts/ec2.ts';

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { HttpClient, type HttpOptions } from '../../src/clients/http.ts';
+import { HttpClient, type HttpOptions } from '../../src/clients/http/request.ts';
 import { makeSelfSigned } from '../parts/certificates.ts';
 import { startChefServer } from '../parts/chef-server.ts';
 import { type EgressProxy, startEgressProxy } from '../parts/egress-proxy.ts';

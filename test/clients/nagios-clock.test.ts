@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { clockMistake } from '../../src/clients/nagios-clock.ts';
-import { formatNagiosDate, NAGIOS_DATE_FORMATS } from '../../src/clients/nagios-date.ts';
+import { clockMistake } from '../../src/clients/nagios/clock.ts';
+import { formatNagiosDate, NAGIOS_DATE_FORMATS } from '../../src/clients/nagios/date.ts';
 
 const now = new Date('2025-01-02T10:20:30Z');
 

@@ -5,7 +5,7 @@ import {
   NAGIOS_DATE_FORMATS,
   readNagiosDate,
   unambiguous,
-} from '../../src/clients/nagios-date.ts';
+} from '../../src/clients/nagios/date.ts';
 
 const zones = ['UTC', 'Pacific/Auckland', 'Asia/Kathmandu', 'America/New_York', 'Australia/Lord_Howe'];
 const anyZone = fc.constantFrom(...zones);

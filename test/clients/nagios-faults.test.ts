@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { NagiosClient } from '../../src/clients/nagios.ts';
+import { NagiosClient } from '../../src/clients/nagios/client.ts';
 
 interface Asked {
   method: string;

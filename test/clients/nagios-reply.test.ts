@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cleanComment } from '../../src/clients/nagios-comment.ts';
-import { isCommandForm, pageWords, readCommandReply, readHostPage } from '../../src/clients/nagios-reply.ts';
-import { readDowntimeList } from '../../src/clients/nagios-status.ts';
+import { cleanComment } from '../../src/clients/nagios/comment.ts';
+import { isCommandForm, pageWords, readCommandReply, readHostPage } from '../../src/clients/nagios/reply.ts';
+import { readDowntimeList } from '../../src/clients/nagios/status.ts';
 
 describe('a comment for Nagios', () => {
   test('keeps its letters and loses what Nagios cannot keep', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { NagiosClient, type NagiosOptions } from '../../src/clients/nagios.ts';
+import { NagiosClient, type NagiosOptions } from '../../src/clients/nagios/client.ts';
 import { type Nagios, type NagiosOptions as PartOptions, startNagios } from '../parts/nagios.ts';
 
 /** Runs with a Nagios of its own and a client whose settings fit it, unless told. */

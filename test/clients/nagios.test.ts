@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NagiosClient, type NagiosOptions } from '../../src/clients/nagios.ts';
+import { NagiosClient, type NagiosOptions } from '../../src/clients/nagios/client.ts';
 import { type Nagios, startNagios } from '../parts/nagios.ts';
 import { until } from '../parts/process.ts';
 

@@ -1,10 +1,10 @@
 import { Queue } from 'bullmq';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { connectRedis } from '../../src/clients/redis/connections.ts';
+import { parseRedisUrl } from '../../src/clients/redis/url.ts';
 import { announcer, type Dispatcher, handOver, QUEUE } from '../../src/jobs/dispatch.ts';
-import { connectRedis } from '../../src/jobs/redis.ts';
 import { loadScripts } from '../../src/jobs/scripts.ts';
-import { parseRedisUrl } from '../../src/redis-url.ts';
 import { until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { openStore, says, type TestStore } from './store-fixture.ts';

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Archive } from '../../src/clients/archive.ts';
-import { openFileArchive } from '../../src/clients/archive-file.ts';
-import { keepRetention } from '../../src/jobs/retention.ts';
+import type { Archive } from '../../src/clients/archive/archive.ts';
+import { openFileArchive } from '../../src/clients/archive/file/archive.ts';
+import { keepRetention } from '../../src/clients/archive/retention.ts';
 import { freshDirectory } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 

@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { redisCheck } from '../../src/clients/redis/durability.ts';
 import { STEP_NAMES } from '../../src/job.ts';
 import { type Dispatcher, handOver, QUEUE } from '../../src/jobs/dispatch.ts';
 import { Outages } from '../../src/jobs/outage.ts';
-import { redisCheck } from '../../src/jobs/redis-check.ts';
 import { Later, type Step, type Steps } from '../../src/jobs/run.ts';
 import { JobStore } from '../../src/jobs/store.ts';
 import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';

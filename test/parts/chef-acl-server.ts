@@ -2,7 +2,7 @@ import { createHash, verify } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { ChefClient } from '../../src/clients/chef.ts';
+import { ChefClient } from '../../src/clients/chef/client.ts';
 import { Acl, type AclJson, type Actor, PERMISSIONS, type Permission } from './chef-acl.ts';
 import { keyPair } from './chef-server.ts';
 

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { ChefClient } from '../../src/clients/chef.ts';
+import { ChefClient } from '../../src/clients/chef/client.ts';
 import type { ChefNode, JsonObject } from '../../src/clients/chef-node.ts';
 import { freePort, freshDirectory, start, unpacked, until } from './process.ts';
 

@@ -1,5 +1,5 @@
-import type { Archive } from '../../clients/archive.ts';
-import type { ChefClient } from '../../clients/chef.ts';
+import type { Archive } from '../../clients/archive/archive.ts';
+import type { ChefClient } from '../../clients/chef/client.ts';
 import type { Step } from '../run.ts';
 
 /** Saves node and client as the Chef server has them; nothing is deleted before this is done. */

@@ -1,5 +1,5 @@
-import type { Archive } from '../../clients/archive.ts';
-import type { ClientKey } from '../../clients/chef-keys.ts';
+import type { Archive } from '../../clients/archive/archive.ts';
+import type { ClientKey } from '../../clients/chef/keys.ts';
 import { keyFingerprint } from '../../key-fingerprint.ts';
 
 /** A node has few archives, and one of the newest has its client. */

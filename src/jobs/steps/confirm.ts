@@ -1,5 +1,5 @@
-import type { AutoScalingClient } from '../../clients/autoscaling.ts';
-import type { Ec2Client } from '../../clients/ec2.ts';
+import type { AutoScalingClient } from '../../clients/aws/autoscaling.ts';
+import type { Ec2Client } from '../../clients/aws/ec2.ts';
 import { AppError, describe, type Reason } from '../../errors.ts';
 import { isOnlyClaimed } from '../../evidence.ts';
 import { type InstanceEnd, instanceEnd, type Observed } from '../../instance-end.ts';

@@ -1,5 +1,5 @@
-import type { ChefClient } from '../../clients/chef.ts';
-import type { NagiosClient } from '../../clients/nagios.ts';
+import type { ChefClient } from '../../clients/chef/client.ts';
+import type { NagiosClient } from '../../clients/nagios/client.ts';
 import { AppError, describe } from '../../errors.ts';
 import { isApproved } from '../../guard.ts';
 import type { AskedDowntime, JobRecord } from '../record.ts';

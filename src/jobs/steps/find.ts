@@ -1,5 +1,5 @@
 import type { AwsLocation } from '../../aws-location.ts';
-import type { ChefClient } from '../../clients/chef.ts';
+import type { ChefClient } from '../../clients/chef/client.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
 import { isSaidBy, namedNode } from '../../evidence.ts';

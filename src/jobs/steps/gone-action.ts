@@ -1,5 +1,5 @@
-import type { AutoScalingClient, WaitingInstance } from '../../clients/autoscaling.ts';
-import type { Ec2Client } from '../../clients/ec2.ts';
+import type { AutoScalingClient, WaitingInstance } from '../../clients/aws/autoscaling.ts';
+import type { Ec2Client } from '../../clients/aws/ec2.ts';
 import { type GoneAction, goneAction } from '../../gone-action.ts';
 
 interface Clients {

@@ -1,5 +1,5 @@
-import type { Archive } from '../../clients/archive.ts';
-import type { ChefClient } from '../../clients/chef.ts';
+import type { Archive } from '../../clients/archive/archive.ts';
+import type { ChefClient } from '../../clients/chef/client.ts';
 import { AppError, type Reason } from '../../errors.ts';
 import { holdFor, machineOf, notApproved, reasonsOfProtection, refuseNeverDeleted } from '../../guard.ts';
 import type { JobRecord } from '../record.ts';

@@ -1,5 +1,5 @@
-import type { AutoScalingClient, LifecycleResult } from '../../clients/autoscaling.ts';
-import type { Ec2Client } from '../../clients/ec2.ts';
+import type { AutoScalingClient, LifecycleResult } from '../../clients/aws/autoscaling.ts';
+import type { Ec2Client } from '../../clients/aws/ec2.ts';
 import { AppError } from '../../errors.ts';
 import type { LifecycleAction } from '../../event.ts';
 import { instanceEnd } from '../../instance-end.ts';

@@ -1,4 +1,4 @@
-import type { ChefClient } from '../../clients/chef.ts';
+import type { ChefClient } from '../../clients/chef/client.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import type { Reason } from '../../errors.ts';
 import { isSaidBy, signingKeys } from '../../evidence.ts';

@@ -1,7 +1,7 @@
-import type { ChefClient } from '../../clients/chef.ts';
+import type { ChefClient } from '../../clients/chef/client.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
-import type { NagiosClient } from '../../clients/nagios.ts';
-import type { NagiosHost } from '../../clients/nagios-hosts.ts';
+import type { NagiosClient } from '../../clients/nagios/client.ts';
+import type { NagiosHost } from '../../clients/nagios/hosts.ts';
 import { AppError } from '../../errors.ts';
 import { nagiosHostsNamed } from '../../evidence.ts';
 import { isNagiosHostName, isNodeName } from '../../names.ts';

@@ -1,4 +1,4 @@
-import type { ChefClient } from '../../clients/chef.ts';
+import type { ChefClient } from '../../clients/chef/client.ts';
 import { AppError } from '../../errors.ts';
 import { holdFor, machineOf, notApproved } from '../../guard.ts';
 import type { JobRecord } from '../record.ts';

@@ -1,4 +1,4 @@
-import type { Archive, ArchiveRecord, ArchiveSummary } from '../../clients/archive.ts';
+import type { Archive, ArchiveRecord, ArchiveSummary } from '../../clients/archive/archive.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
 

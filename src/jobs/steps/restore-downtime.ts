@@ -1,5 +1,5 @@
-import type { Archive } from '../../clients/archive.ts';
-import type { NagiosClient } from '../../clients/nagios.ts';
+import type { Archive } from '../../clients/archive/archive.ts';
+import type { NagiosClient } from '../../clients/nagios/client.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';
 import { downtimeComment, withoutNagios } from './downtime.ts';

@@ -1,5 +1,5 @@
-import type { Archive, ArchiveRecord } from '../../clients/archive.ts';
-import type { ChefClient } from '../../clients/chef.ts';
+import type { Archive, ArchiveRecord } from '../../clients/archive/archive.ts';
+import type { ChefClient } from '../../clients/chef/client.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { AppError } from '../../errors.ts';
 import { isApproved } from '../../guard.ts';

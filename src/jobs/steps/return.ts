@@ -1,4 +1,4 @@
-import type { ChefClient } from '../../clients/chef.ts';
+import type { ChefClient } from '../../clients/chef/client.ts';
 import type { ChefNode } from '../../clients/chef-node.ts';
 import { isSaidBy } from '../../evidence.ts';
 import { reasonsAgainstNode } from '../../guard.ts';

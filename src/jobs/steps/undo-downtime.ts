@@ -1,4 +1,4 @@
-import type { NagiosClient } from '../../clients/nagios.ts';
+import type { NagiosClient } from '../../clients/nagios/client.ts';
 import { AppError, describe } from '../../errors.ts';
 import type { JobRecord } from '../record.ts';
 import { fateOf } from '../retry.ts';

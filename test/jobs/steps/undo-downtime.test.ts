@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { NagiosClient } from '../../../src/clients/nagios.ts';
+import { NagiosClient } from '../../../src/clients/nagios/client.ts';
 import type { AskedDowntime, JobRecord } from '../../../src/jobs/record.ts';
 import { downtimeComment } from '../../../src/jobs/steps/downtime.ts';
 import { undoDowntime } from '../../../src/jobs/steps/undo-downtime.ts';
