@@ -1,4 +1,4 @@
-import type { Job } from '../src/job.ts';
+import type { Job } from '../src/domain/job.ts';
 import { apiClient } from '../test/parts/api-client.ts';
 import { keyPair } from '../test/parts/chef-server.ts';
 import { signHostMessage } from '../test/parts/host-message.ts';

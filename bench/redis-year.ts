@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
-import type { News } from '../src/event.ts';
+import type { News } from '../src/domain/event.ts';
 import { type RunScript, scriptText } from '../src/jobs/scripts.ts';
 import { JobStore } from '../src/jobs/store.ts';
 import { startRedis } from '../test/parts/redis.ts';

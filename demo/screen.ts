@@ -1,4 +1,4 @@
-import type { Job } from '../src/job.ts';
+import type { Job } from '../src/domain/job.ts';
 
 /** What the demo shows: a heading for each act, a line for each thing that happens. */
 const colour = process.stdout.isTTY

@@ -4,10 +4,10 @@ import { type Logger, pino } from 'pino';
 import { connectRedis } from './clients/redis/connections.ts';
 import { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
+import { AppError, describe } from './domain/errors.ts';
+import { pairNames } from './domain/pair-names.ts';
 import { dryClients } from './dry-run.ts';
-import { AppError, describe } from './errors.ts';
 import { type Clients, openClients } from './open-clients.ts';
-import { pairNames } from './pair-names.ts';
 import { lookUp } from './provision.ts';
 
 /** What was found of one part: all is well, it is not used, or what to do. */

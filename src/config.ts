@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { parseRedisUrl } from './clients/redis/url.ts';
-import { describe } from './errors.ts';
+import { describe } from './domain/errors.ts';
+import { lengthFault } from './domain/pair-names.ts';
 import { isGlob } from './lib/glob.ts';
 import { normalizePem } from './lib/pem.ts';
-import { lengthFault } from './pair-names.ts';
 
 const list = z
   .string()

@@ -1,5 +1,5 @@
 import type { Settings } from './config.ts';
-import { AppError } from './errors.ts';
+import { AppError } from './domain/errors.ts';
 import type { Clients } from './open-clients.ts';
 
 /**

@@ -1,12 +1,12 @@
-import { awsLocation, type LocationValues } from './aws-location.ts';
+import { awsLocation, type LocationValues } from './domain/aws-location.ts';
+import { isInstanceId } from './domain/identifiers.ts';
 import {
   type InstanceEnd,
   instanceEnd,
   type NodeReport,
   type RegionInstances,
   whyNotLongUnseen,
-} from './instance-end.ts';
-import { isInstanceId } from './names.ts';
+} from './domain/instance-end.ts';
 
 /** A node as Chef's search shows it. */
 export interface ListedNode extends LocationValues {

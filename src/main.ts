@@ -1,5 +1,5 @@
 import { readSettings, type Settings, SettingsError } from './config.ts';
-import { describe } from './errors.ts';
+import { describe } from './domain/errors.ts';
 import { startService } from './service.ts';
 
 const STOP_LIMIT_MS = 30_000;

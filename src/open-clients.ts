@@ -17,7 +17,7 @@ import type { ObserveCall } from './clients/http/request.ts';
 import { NagiosClient } from './clients/nagios/client.ts';
 import type { Closing } from './closing.ts';
 import { type Settings, SettingsError } from './config.ts';
-import { describe } from './errors.ts';
+import { describe } from './domain/errors.ts';
 
 /** Every way out of the service. */
 export interface Clients {

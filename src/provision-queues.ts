@@ -1,6 +1,6 @@
 import type { QueueAttributes, SqsClient } from './clients/aws/sqs.ts';
-import { AppError } from './errors.ts';
-import { DEAD_LETTER_SUFFIX } from './pair-names.ts';
+import { AppError } from './domain/errors.ts';
+import { DEAD_LETTER_SUFFIX } from './domain/pair-names.ts';
 import { type Grant, policyWith } from './provision-policy.ts';
 
 export interface Queue {

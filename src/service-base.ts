@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
-import { ALERTS, type Alert, alert } from './alert.ts';
 import { connectRedis, type RedisConnections } from './clients/redis/connections.ts';
 import { RedisFault } from './clients/redis/fault.ts';
 import type { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
+import { ALERTS, type Alert, alert } from './domain/alert.ts';
+import { describe } from './domain/errors.ts';
 import { dryClients } from './dry-run.ts';
-import { describe } from './errors.ts';
 import { Alerts } from './jobs/alerts.ts';
 import { announcer, type Dispatcher, handOver } from './jobs/dispatch.ts';
 import { loadScripts, type RunScript } from './jobs/scripts.ts';

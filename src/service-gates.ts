@@ -1,4 +1,3 @@
-import { alert } from './alert.ts';
 import { countedReceive } from './api/counted.ts';
 import { type Receive, receiver } from './api/receive.ts';
 import { tracedReceive } from './api/traced.ts';
@@ -7,11 +6,12 @@ import { snsGate, type VerifySns } from './api/verify-sns.ts';
 import { archivedKeys } from './clients/archived-keys.ts';
 import { SigningCertificates } from './clients/signing-certificate.ts';
 import type { Settings } from './config.ts';
+import { alert } from './domain/alert.ts';
+import { pairNames } from './domain/pair-names.ts';
+import type { Places } from './domain/places.ts';
+import { queueNameOf } from './domain/queue-url.ts';
 import { nonceRegister } from './jobs/nonces.ts';
 import type { RemovedFromQuarantine } from './jobs/store.ts';
-import { pairNames } from './pair-names.ts';
-import type { Places } from './places.ts';
-import { queueNameOf } from './queue-url.ts';
 import type { Base } from './service-base.ts';
 
 /** What all news passes, whichever way it comes in. */

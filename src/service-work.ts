@@ -1,9 +1,9 @@
-import { alert } from './alert.ts';
 import { keepRetention } from './clients/archive/retention.ts';
 import { nodeLocation } from './clients/chef/node-location.ts';
 import { savedKeys } from './clients/chef/restore.ts';
-import { attribute, ohaiTime } from './clients/chef-node.ts';
-import { AppError, describe } from './errors.ts';
+import { alert } from './domain/alert.ts';
+import { attribute, ohaiTime } from './domain/chef-node.ts';
+import { AppError, describe } from './domain/errors.ts';
 import type { Alerts } from './jobs/alerts.ts';
 import { deletionBudget } from './jobs/budget.ts';
 import { drySteps } from './jobs/dry-steps.ts';

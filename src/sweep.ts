@@ -1,6 +1,6 @@
-import { LOCATION_ATTRIBUTES } from './aws-location.ts';
 import { Closing } from './closing.ts';
 import type { Settings } from './config.ts';
+import { LOCATION_ATTRIBUTES } from './domain/aws-location.ts';
 import { drySettings } from './dry-run.ts';
 import { type Comparison, findOrphans, type KnownInstances, suspicion } from './find-orphans.ts';
 import { type Clients, openClients } from './open-clients.ts';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { ALERTS, type AlertName, alert } from '../src/alert.ts';
+import { ALERTS, type AlertName, alert } from '../src/domain/alert.ts';
 import { registerNode } from './parts/chef-server.ts';
 import { type SceneService, useScene } from './parts/scene.ts';
 import { TOKEN } from './parts/service.ts';

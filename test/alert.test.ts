@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ALERTS, type AlertName, alert, headline, inWords } from '../src/alert.ts';
+import { ALERTS, type AlertName, alert, headline, inWords } from '../src/domain/alert.ts';
 
 const NAMES = Object.keys(ALERTS) as AlertName[];
 

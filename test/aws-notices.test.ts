@@ -2,7 +2,7 @@ import { ScalingActivityStatusCode } from '@aws-sdk/client-auto-scaling';
 import { InstanceInterruptionBehavior, InstanceStateName } from '@aws-sdk/client-ec2';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseEvent } from '../src/parse-event.ts';
+import { parseEvent } from '../src/domain/parse-event.ts';
 import {
   autoScaling,
   eventBridge,

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../src/cli/command-table.ts';
-import type { Job } from '../src/job.ts';
+import type { Job } from '../src/domain/job.ts';
 import type { Service } from '../src/service.ts';
 import { registerNode } from './parts/chef-server.ts';
 import { freshDirectory, start } from './parts/process.ts';

@@ -3,8 +3,8 @@ import { GetQueueAttributesCommand, SetQueueAttributesCommand } from '@aws-sdk/c
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Closing } from '../src/closing.ts';
 import { readSettings } from '../src/config.ts';
+import type { Job } from '../src/domain/job.ts';
 import { dryClients } from '../src/dry-run.ts';
-import type { Job } from '../src/job.ts';
 import { openClients } from '../src/open-clients.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { registerNode } from './parts/chef-server.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { ChefClient } from '../src/clients/chef/client.ts';
-import type { Job } from '../src/job.ts';
+import type { Job } from '../src/domain/job.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { textsOf } from './parts/chef-server.ts';
 import { signHostMessage } from './parts/host-message.ts';

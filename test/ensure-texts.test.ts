@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { JsonObject } from '../src/clients/chef-node.ts';
+import type { JsonObject } from '../src/domain/chef-node.ts';
 import { type EnsureFixture, startEnsureFixture, stepStates } from './ensure-fixture.ts';
 import { keyPair, nodeOf } from './parts/chef-server.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Job } from '../src/job.ts';
+import type { Job } from '../src/domain/job.ts';
 import { type EnsureFixture, startEnsureFixture, stepStates } from './ensure-fixture.ts';
 import { nodeOf, registerNode } from './parts/chef-server.ts';
 import { until } from './parts/process.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Event, InboundFacts, Place } from '../src/event.ts';
-import { evidenceOf, isOnlyClaimed, namedNode, signingKeys } from '../src/evidence.ts';
+import type { Event, InboundFacts, Place } from '../src/domain/event.ts';
+import { evidenceOf, isOnlyClaimed, namedNode, signingKeys } from '../src/domain/evidence.ts';
 
 const I = 'i-0a1b2c3d4e5f60718';
 const saidAt = new Date('2026-03-02T10:00:00Z');

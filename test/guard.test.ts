@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { AppError, type Reason } from '../src/errors.ts';
 import {
   holdFor,
   machineOf,
@@ -11,7 +10,8 @@ import {
   type SeenClient,
   type SeenNode,
   type Termination,
-} from '../src/guard.ts';
+} from '../src/domain/deletion-guard.ts';
+import { AppError, type Reason } from '../src/domain/errors.ts';
 
 const I = 'i-0a1b2c3d4e5f60718';
 const OTHER = 'i-0f0f0f0f0f0f0f0f0';

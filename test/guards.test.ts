@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Job } from '../src/job.ts';
+import type { Job } from '../src/domain/job.ts';
 import type { Service } from '../src/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { nodeOf, registerNode } from './parts/chef-server.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hostSignatureText, readHostSignature } from '../src/host-signature.ts';
-import { parseEvent } from '../src/parse-event.ts';
+import { hostSignatureText, readHostSignature } from '../src/domain/host-signature.ts';
+import { parseEvent } from '../src/domain/parse-event.ts';
 
 const about = { audience: 'deaths', time: '2026-03-02T10:15:42Z', nonce: '0123456789abcdef' };
 const value = 'A'.repeat(342);

@@ -2,7 +2,12 @@ import { LifecycleState } from '@aws-sdk/client-auto-scaling';
 import { InstanceStateName } from '@aws-sdk/client-ec2';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type InstanceEnd, instanceEnd, LIFECYCLE_STATES, type Observed } from '../src/instance-end.ts';
+import {
+  type InstanceEnd,
+  instanceEnd,
+  LIFECYCLE_STATES,
+  type Observed,
+} from '../src/domain/instance-end.ts';
 
 const NOW = new Date('2026-03-01T12:00:00Z');
 const HOUR = 3_600_000;

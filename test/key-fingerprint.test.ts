@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { keyFingerprint } from '../src/key-fingerprint.ts';
+import { keyFingerprint } from '../src/domain/key-fingerprint.ts';
 import { makeSelfSigned } from './parts/certificates.ts';
 
 const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { ALERTS } from '../src/alert.ts';
+import { ALERTS } from '../src/domain/alert.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const rules = parse(read('monitoring/alerts.yaml')).groups[0].rules as {

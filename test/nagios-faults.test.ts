@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Job } from '../src/job.ts';
+import type { Job } from '../src/domain/job.ts';
 import type { Service } from '../src/service.ts';
 import { apiClient } from './parts/api-client.ts';
 import type { FaultOf } from './parts/cgi.ts';

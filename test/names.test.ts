@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
-import { isInstanceId, isNagiosHostName, isNodeName } from '../src/names.ts';
+import { isInstanceId, isNagiosHostName, isNodeName } from '../src/domain/identifiers.ts';
 
 test('what Chef itself allows names a node', () => {
   const allowed = ['web-1.example.com', 'a', 'A_b:c.d-e', '-', '_', '0', 'a..b', '.a', 'a'.repeat(255)];

@@ -2,11 +2,11 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AppError } from '../src/errors.ts';
-import type { Event } from '../src/event.ts';
-import { isInstanceId, isNagiosHostName, isNodeName } from '../src/names.ts';
-import { parseEvent } from '../src/parse-event.ts';
-import { decide } from '../src/policy.ts';
+import { AppError } from '../src/domain/errors.ts';
+import type { Event } from '../src/domain/event.ts';
+import { isInstanceId, isNagiosHostName, isNodeName } from '../src/domain/identifiers.ts';
+import { parseEvent } from '../src/domain/parse-event.ts';
+import { decide } from '../src/domain/policy.ts';
 import {
   autoScaling,
   type Fields,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Places } from '../src/places.ts';
+import { Places } from '../src/domain/places.ts';
 
 const TOPIC = 'arn:aws:sns:eu-west-1:123456789012:notices';
 const QUEUE = 'https://sqs.us-east-1.amazonaws.com/123456789012/notices';

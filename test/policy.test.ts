@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Event } from '../src/event.ts';
-import { parseEvent } from '../src/parse-event.ts';
-import { decide } from '../src/policy.ts';
+import type { Event } from '../src/domain/event.ts';
+import { parseEvent } from '../src/domain/parse-event.ts';
+import { decide } from '../src/domain/policy.ts';
 import {
   autoScaling,
   eventBridge,

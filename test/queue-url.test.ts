@@ -1,7 +1,7 @@
 import { SQSClient } from '@aws-sdk/client-sqs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isRegion, queueIdentity, queueNameOf, regionOfQueue } from '../src/queue-url.ts';
+import { isRegion, queueIdentity, queueNameOf, regionOfQueue } from '../src/domain/queue-url.ts';
 
 describe('the region of a queue URL', () => {
   test.each([

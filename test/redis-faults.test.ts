@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { check } from '../src/check.ts';
 import { readSettings } from '../src/config.ts';
-import { describe as inWords } from '../src/errors.ts';
+import { describe as inWords } from '../src/domain/errors.ts';
 import { apiOnly, asOperator } from './api/service-fixture.ts';
 import { apiClient } from './parts/api-client.ts';
 import { until } from './parts/process.ts';

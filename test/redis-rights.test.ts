@@ -5,7 +5,7 @@ import { check } from '../src/check.ts';
 import { RedisFault } from '../src/clients/redis/fault.ts';
 import { tryRights } from '../src/clients/redis/rights.ts';
 import { readSettings } from '../src/config.ts';
-import { describe as inWords } from '../src/errors.ts';
+import { describe as inWords } from '../src/domain/errors.ts';
 import { apiOnly } from './api/service-fixture.ts';
 import { apiClient } from './parts/api-client.ts';
 import { type ChefServer, registerNode, startChefServer } from './parts/chef-server.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseRedisUrl, type RedisAddress, type RedisTarget } from '../src/clients/redis/url.ts';
-import { AppError } from '../src/errors.ts';
+import { AppError } from '../src/domain/errors.ts';
 
 const port = fc.integer({ min: 1, max: 65_535 });
 const host = fc.oneof(fc.domain(), fc.ipV4(), fc.ipV6());

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { saidAt } from '../src/said-at.ts';
+import { saidAt } from '../src/domain/said-at.ts';
 import { autoScaling, lifecycleHook, registration, sample } from './payloads/samples.ts';
 
 const published = new Date('2026-03-02T11:00:00.000Z');

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Job } from '../src/job.ts';
+import type { Job } from '../src/domain/job.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { type Host, nodeOf, registerNode } from './parts/chef-server.ts';
 import { type HttpProxy, startHttpProxy } from './parts/http-proxy.ts';

@@ -1,5 +1,5 @@
 import { Pool } from 'undici';
-import type { Job } from '../../src/job.ts';
+import type { Job } from '../../src/domain/job.ts';
 import { TOKEN } from '../../test/parts/service.ts';
 import { median } from '../statistics.ts';
 

@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { describe } from '../../src/errors.ts';
+import { describe } from '../../src/domain/errors.ts';
 
 /** A part of the benchmark in a process of its own, so that it shares no event loop with what it is measured against. */
 export interface Child {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { Pool } from 'undici';
-import type { Job } from '../../src/job.ts';
+import type { Job } from '../../src/domain/job.ts';
 import { TOKEN, testEnvironment } from '../../test/parts/service.ts';
 import { saturate } from '../load.ts';
 import type { Calls, Cleared } from './comparator.ts';

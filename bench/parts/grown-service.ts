@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { Pool } from 'undici';
 import { Closing } from '../../src/closing.ts';
-import type { Job } from '../../src/job.ts';
+import type { Job } from '../../src/domain/job.ts';
 import { until } from '../../test/parts/process.ts';
 import { type RedisServer, startRedis } from '../../test/parts/redis.ts';
 import type { SnsPublisher } from '../../test/parts/sns-publisher.ts';

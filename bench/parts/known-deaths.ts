@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
-import type { Job } from '../../src/job.ts';
+import type { Job } from '../../src/domain/job.ts';
 
 /** What names one death in Redis. */
 interface Names {

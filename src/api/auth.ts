@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
-import { AppError } from '../errors.ts';
+import { AppError } from '../domain/errors.ts';
 import { RateLimit } from './rate-limit.ts';
 
 export interface CallLimits {

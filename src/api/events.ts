@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
 import type { Archive } from '../clients/archive/archive.ts';
-import { AppError } from '../errors.ts';
-import type { Event } from '../event.ts';
+import { AppError } from '../domain/errors.ts';
+import type { Event } from '../domain/event.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Receive } from './receive.ts';
 

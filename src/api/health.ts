@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Router } from 'express';
 import type { Logger } from 'pino';
-import { describe } from '../errors.ts';
-import { publicReason } from '../public-reason.ts';
+import { describe } from '../domain/errors.ts';
+import { publicReason } from '../domain/public-reason.ts';
 
 /** A part that this process needs. */
 interface Probe {

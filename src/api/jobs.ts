@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Request, Router } from 'express';
-import { AppError, type HoldCode } from '../errors.ts';
-import type { Job, JobState } from '../job.ts';
+import { AppError, type HoldCode } from '../domain/errors.ts';
+import type { Job, JobState } from '../domain/job.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobFilter } from '../jobs/job-filter.ts';
 import type { JobRecord } from '../jobs/record.ts';

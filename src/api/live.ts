@@ -1,6 +1,6 @@
 import { type Response, Router } from 'express';
 import type { Change, WatchChanges } from '../clients/redis/subscribe.ts';
-import { AppError } from '../errors.ts';
+import { AppError } from '../domain/errors.ts';
 import type { JobStore } from '../jobs/store.ts';
 import { present } from './jobs.ts';
 

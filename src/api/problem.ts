@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { redisFault } from '../clients/redis/fault.ts';
-import { AppError, describe, HTTP_STATUS } from '../errors.ts';
+import { AppError, describe, HTTP_STATUS } from '../domain/errors.ts';
 
 const TITLES: Record<number, string> = {
   400: 'Bad Request',

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
-import type { Event, News } from '../event.ts';
+import type { Event, News } from '../domain/event.ts';
+import { decide } from '../domain/policy.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobStore, RemovedFromQuarantine } from '../jobs/store.ts';
-import { decide } from '../policy.ts';
 import type { VerifyHost } from './verify-host.ts';
 
 /** What became of news: the body of every positive answer to SNS. */

@@ -1,7 +1,7 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import type { Server } from 'node:https';
 import type { Logger } from 'pino';
-import { describe } from '../errors.ts';
+import { describe } from '../domain/errors.ts';
 
 /** Paths of certificate chain and private key (PEM). */
 export interface TlsFiles {

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import { AppError, describe } from '../errors.ts';
+import { AppError, describe } from '../domain/errors.ts';
 import { readEnvelope, type SnsEnvelope } from './sns-envelope.ts';
 import { checkSignature } from './sns-signature.ts';
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describe } from '../errors.ts';
+import { describe } from '../domain/errors.ts';
 import { CliError } from './error.ts';
 
 export interface ApiOptions {

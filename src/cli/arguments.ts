@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { describe } from '../errors.ts';
+import { describe } from '../domain/errors.ts';
 import { COMMANDS, type CommandName, optionsOf } from './command-table.ts';
 import { CliError } from './error.ts';
 

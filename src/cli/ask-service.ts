@@ -1,4 +1,4 @@
-import type { Job } from '../job.ts';
+import type { Job } from '../domain/job.ts';
 import type { TriggerStatus } from '../jobs/trigger.ts';
 import type { ServiceCommand } from './command-table.ts';
 import { type Context, none, type Outcome, only, pages } from './context.ts';

@@ -1,4 +1,4 @@
-import type { Job } from '../job.ts';
+import type { Job } from '../domain/job.ts';
 import { type Context, type Outcome, pages, query } from './context.ts';
 import { CliError, EXIT_CODE } from './error.ts';
 import { waitFor } from './progress.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { describe } from '../errors.ts';
-import { isInstanceId } from '../names.ts';
+import { describe } from '../domain/errors.ts';
+import { isInstanceId } from '../domain/identifiers.ts';
 import { CliError } from './error.ts';
 
 /**

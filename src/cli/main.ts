@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { describe } from '../errors.ts';
+import { describe } from '../domain/errors.ts';
 import { apiCaller, readApiOptions } from './api.ts';
 import { readArguments } from './arguments.ts';
 import { ASK } from './ask-service.ts';

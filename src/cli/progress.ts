@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Job, OPEN_STATES } from '../job.ts';
-import { plan } from '../plan.ts';
+import { type Job, OPEN_STATES } from '../domain/job.ts';
+import { plan } from '../domain/plan.ts';
 import type { CallApi } from './api.ts';
 import { CliError } from './error.ts';
 

@@ -1,4 +1,4 @@
-import type { Job } from '../job.ts';
+import type { Job } from '../domain/job.ts';
 import { table, time } from './table.ts';
 
 export interface ArchiveSummary {

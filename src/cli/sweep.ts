@@ -1,5 +1,5 @@
-import { isAwsRegion } from '../aws-location.ts';
 import type { Settings } from '../config.ts';
+import { isAwsRegion } from '../domain/aws-location.ts';
 import { sweep } from '../sweep.ts';
 import type { Given, Outcome } from './context.ts';
 import { CliError, EXIT_CODE } from './error.ts';

@@ -1,4 +1,4 @@
-import { type Alert, headline, inWords } from '../alert.ts';
+import { type Alert, headline, inWords } from '../domain/alert.ts';
 import type { AlertChannel } from './alert.ts';
 
 /** As SnsClient has it. */

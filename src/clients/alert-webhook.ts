@@ -1,5 +1,5 @@
-import { type Alert, inWords } from '../alert.ts';
-import { AppError } from '../errors.ts';
+import { type Alert, inWords } from '../domain/alert.ts';
+import { AppError } from '../domain/errors.ts';
 import type { AlertChannel } from './alert.ts';
 import { HttpClient, type ObserveCall } from './http/request.ts';
 

@@ -1,4 +1,4 @@
-import type { Alert } from '../alert.ts';
+import type { Alert } from '../domain/alert.ts';
 
 /** One way to people. */
 export interface AlertChannel {

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { AppError, describe } from '../errors.ts';
+import { AppError, describe } from '../domain/errors.ts';
 import { HttpClient, type ObserveCall } from './http/request.ts';
 
 /** SNS waits 15 seconds for our answer: a server that hangs must not use them up. Waiting for a turn counts. */

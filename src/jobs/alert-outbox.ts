@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Alert } from '../alert.ts';
 import type { AlertChannel } from '../clients/alert.ts';
-import { AppError, describe, type ErrorCode } from '../errors.ts';
+import type { Alert } from '../domain/alert.ts';
+import { AppError, describe, type ErrorCode } from '../domain/errors.ts';
 import { backoff } from '../lib/backoff.ts';
 
 export interface OutboxOptions {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { type Alert, headline } from '../alert.ts';
 import type { AlertChannel } from '../clients/alert.ts';
+import { type Alert, headline } from '../domain/alert.ts';
 import { alertFold } from './alert-fold.ts';
 import { AlertOutbox, type OutboxCounts, type OutboxOptions } from './alert-outbox.ts';
 

@@ -1,7 +1,7 @@
 import { createHash, randomUUIDv7 } from 'node:crypto';
-import type { Event, News } from '../event.ts';
-import { evidenceOf } from '../evidence.ts';
-import type { JobKind, JobState } from '../job.ts';
+import type { Event, News } from '../domain/event.ts';
+import { evidenceOf } from '../domain/evidence.ts';
+import type { JobKind, JobState } from '../domain/job.ts';
 
 /** What accept.lua is told of one event: what decides whether it is a new job, and the record that job then gets. */
 export interface Arrival {

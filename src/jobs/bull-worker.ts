@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { RedisCheck } from '../clients/redis/durability.ts';
 import { redisFault } from '../clients/redis/fault.ts';
-import { describe } from '../errors.ts';
+import { describe } from '../domain/errors.ts';
 import { QUEUE } from './dispatch.ts';
 import type { Pausable } from './outage.ts';
 

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { JOB_KINDS, JOB_STATES, type JobKind, type JobState, OPEN_STATES } from '../job.ts';
+import { JOB_KINDS, JOB_STATES, type JobKind, type JobState, OPEN_STATES } from '../domain/job.ts';
 
 /** How the work stands for all processes of one Redis. */
 export interface Census {

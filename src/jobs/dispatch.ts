@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { redisFault } from '../clients/redis/fault.ts';
 import { listen } from '../clients/redis/subscribe.ts';
-import { describe } from '../errors.ts';
+import { describe } from '../domain/errors.ts';
 import { shared } from '../lib/coalesce.ts';
 import type { RunScript } from './scripts.ts';
 import type { Token } from './store.ts';

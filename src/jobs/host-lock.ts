@@ -3,7 +3,7 @@ import { closeSync, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, sta
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SettingsError } from '../config.ts';
-import { describe } from '../errors.ts';
+import { describe } from '../domain/errors.ts';
 
 /**
  * A directory for lock files in which no other user can make or replace one: `$RUNTIME_DIRECTORY` (systemd's), else

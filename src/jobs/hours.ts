@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { JobKind, JobState } from '../job.ts';
+import type { JobKind, JobState } from '../domain/job.ts';
 
 /** Of the jobs accepted within an hour, how many are in each state now. */
 export interface Hour {

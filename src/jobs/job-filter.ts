@@ -1,4 +1,4 @@
-import { JOB_KINDS, JOB_STATES, type Job, type JobKind, type JobState } from '../job.ts';
+import { JOB_KINDS, JOB_STATES, type Job, type JobKind, type JobState } from '../domain/job.ts';
 
 export interface JobFilter {
   kind?: JobKind | undefined;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { describe } from '../errors.ts';
+import { describe } from '../domain/errors.ts';
 import { regularly } from '../lib/regularly.ts';
 import type { JobStore } from './store.ts';
 

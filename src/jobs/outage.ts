@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { AppError, describe, type ErrorCode } from '../errors.ts';
+import { AppError, describe, type ErrorCode } from '../domain/errors.ts';
 import { backoff } from '../lib/backoff.ts';
 
 /** A service without which no job gets done, and a cheap call that tells whether it can be used. */

@@ -1,4 +1,4 @@
-import type { LifecycleAction } from '../event.ts';
+import type { LifecycleAction } from '../domain/event.ts';
 import type { JobRecord } from './record.ts';
 
 /** The lifecycle actions that the job has still to deal with; one may be told of while it completes another. */

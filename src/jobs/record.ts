@@ -1,5 +1,5 @@
-import type { LifecycleAction, News } from '../event.ts';
-import type { Evidence } from '../evidence.ts';
+import type { LifecycleAction, News } from '../domain/event.ts';
+import type { Evidence } from '../domain/evidence.ts';
 import {
   type Approval,
   type Job,
@@ -10,7 +10,7 @@ import {
   STEP_NAMES,
   type StepName,
   type StepRecord,
-} from '../job.ts';
+} from '../domain/job.ts';
 
 /** What the steps of a job have learnt so far, kept for those after them and for the next attempt. */
 export interface Facts {

@@ -1,4 +1,4 @@
-import { AppError, JOB_FATE } from '../errors.ts';
+import { AppError, JOB_FATE } from '../domain/errors.ts';
 import { backoff } from '../lib/backoff.ts';
 
 /** After these many attempts a job that could be tried again is given up; about two hours with the waits between. */

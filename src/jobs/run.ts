@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
-import { AppError, describe } from '../errors.ts';
-import { isApproved } from '../guard.ts';
-import type { StepName } from '../job.ts';
-import { plan } from '../plan.ts';
+import { isApproved } from '../domain/deletion-guard.ts';
+import { AppError, describe } from '../domain/errors.ts';
+import type { StepName } from '../domain/job.ts';
+import { plan } from '../domain/plan.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { pendingActions } from './pending-actions.ts';
 import type { Facts, JobRecord } from './record.ts';

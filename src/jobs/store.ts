@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { RedisCheck } from '../clients/redis/durability.ts';
-import { AppError, type HoldCode, type Reason } from '../errors.ts';
-import type { News } from '../event.ts';
-import type { Approval, JobKind, JobResult, JobState, Machine, StepRecord } from '../job.ts';
+import { AppError, type HoldCode, type Reason } from '../domain/errors.ts';
+import type { News } from '../domain/event.ts';
+import type { Approval, JobKind, JobResult, JobState, Machine, StepRecord } from '../domain/job.ts';
 import { together } from '../lib/batch-calls.ts';
 import { type Arrival, arrivalOf, fields } from './arrival.ts';
 import { type JobFilter, lists, matches } from './job-filter.ts';

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { redisFault } from '../clients/redis/fault.ts';
-import { describe } from '../errors.ts';
+import { describe } from '../domain/errors.ts';
 import { backoff } from '../lib/backoff.ts';
 import { type CommandResult, longestRunMs, runCommand } from './command.ts';
 import { type HostLock, hostLock } from './host-lock.ts';

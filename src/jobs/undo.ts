@@ -1,5 +1,5 @@
 import type { NagiosClient } from '../clients/nagios/client.ts';
-import { AppError } from '../errors.ts';
+import { AppError } from '../domain/errors.ts';
 import type { DeletionBudget } from './budget.ts';
 import type { JobRecord } from './record.ts';
 import { undoDowntime } from './steps/undo-downtime.ts';

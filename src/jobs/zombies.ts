@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { alert } from '../alert.ts';
-import { describe } from '../errors.ts';
-import { OPEN_STATES } from '../job.ts';
+import { alert } from '../domain/alert.ts';
+import { describe } from '../domain/errors.ts';
+import { OPEN_STATES } from '../domain/job.ts';
 import type { Raise } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { JobRecord } from './record.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { AppError, describe } from '../errors.ts';
+import { AppError, describe } from '../domain/errors.ts';
 import { backoff } from './backoff.ts';
 
 export interface Trying {

@@ -6,7 +6,7 @@ import type { Delivery } from '../../src/api/receive.ts';
 import { snsRoutes } from '../../src/api/sns.ts';
 import { snsGate } from '../../src/api/verify-sns.ts';
 import { SigningCertificates } from '../../src/clients/signing-certificate.ts';
-import { Places } from '../../src/places.ts';
+import { Places } from '../../src/domain/places.ts';
 import { until } from '../parts/process.ts';
 import type { SnsPublisher } from '../parts/sns-publisher.ts';
 import { terminationNotice } from '../parts/world.ts';

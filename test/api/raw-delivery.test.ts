@@ -1,8 +1,8 @@
 import express from 'express';
 import request from 'supertest';
 import { expect, test } from 'vitest';
-import type { Alert } from '../../src/alert.ts';
 import { snsRoutes } from '../../src/api/sns.ts';
+import type { Alert } from '../../src/domain/alert.ts';
 
 const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:deaths';
 

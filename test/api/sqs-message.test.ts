@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readMessage } from '../../src/api/sqs-message.ts';
 import type { VerifySns } from '../../src/api/verify-sns.ts';
-import { AppError } from '../../src/errors.ts';
-import type { PlaceOf } from '../../src/places.ts';
+import { AppError } from '../../src/domain/errors.ts';
+import type { PlaceOf } from '../../src/domain/places.ts';
 
 const ending = { type: 'registration', method: 'delete', chef_name: 'web-1' };
 const believesNothing: VerifySns = () => Promise.reject(new AppError('untrusted', 'not believed'));

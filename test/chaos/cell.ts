@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Job } from '../../src/job.ts';
+import type { Job } from '../../src/domain/job.ts';
 import { runLaterLooks } from '../parts/later-looks.ts';
 import { until } from '../parts/process.ts';
 import { instanceId, type World } from '../parts/world.ts';

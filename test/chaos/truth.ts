@@ -1,4 +1,4 @@
-import type { Job } from '../../src/job.ts';
+import type { Job } from '../../src/domain/job.ts';
 import type { Replacement } from './replacement.ts';
 import { type Call, isChange } from './watched-worker.ts';
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Job } from '../../src/job.ts';
+import type { Job } from '../../src/domain/job.ts';
 import type { ApiClient } from '../parts/api-client.ts';
 import type { HttpProxy } from '../parts/http-proxy.ts';
 import type { World } from '../parts/world.ts';

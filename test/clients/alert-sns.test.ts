@@ -1,9 +1,9 @@
 import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { alert } from '../../src/alert.ts';
 import { snsAlerts } from '../../src/clients/alert-sns.ts';
 import { SnsClient } from '../../src/clients/aws/sns.ts';
+import { alert } from '../../src/domain/alert.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 
 let aws: Aws;

@@ -2,10 +2,10 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { alert } from '../../src/alert.ts';
 import type { AlertChannel } from '../../src/clients/alert.ts';
 import { webhookAlerts } from '../../src/clients/alert-webhook.ts';
-import { AppError, describe as inWords } from '../../src/errors.ts';
+import { alert } from '../../src/domain/alert.ts';
+import { AppError, describe as inWords } from '../../src/domain/errors.ts';
 import { freePort } from '../parts/process.ts';
 
 const SECRET = '/services/T000/B000/secret-of-the-hook';

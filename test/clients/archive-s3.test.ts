@@ -11,7 +11,7 @@ import type { Archive } from '../../src/clients/archive/archive.ts';
 import { newArchiveId } from '../../src/clients/archive/record.ts';
 import { openS3Archive } from '../../src/clients/archive/s3/archive.ts';
 import { s3Keys } from '../../src/clients/archive/s3/keys.ts';
-import { AppError, describe as inWords } from '../../src/errors.ts';
+import { AppError, describe as inWords } from '../../src/domain/errors.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { type S3Gate, startS3Gate } from '../parts/s3-gate.ts';
 import { type Clock, entry, listed, saveEach } from './archive-fixture.ts';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { AutoScalingClient } from '../../src/clients/aws/autoscaling.ts';
-import { describe as describeError } from '../../src/errors.ts';
+import { describe as describeError } from '../../src/domain/errors.ts';
 import { type Ec2StandIn, startEc2StandIn } from '../parts/ec2.ts';
 import { instanceId } from '../parts/world.ts';
 import { type AwsStandIn, queryError, startAwsStandIn } from './aws-stand-in.ts';

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { stringify } from 'smol-toml';
 import { expect, test } from 'vitest';
 import { readCredentials } from '../../src/clients/chef/credentials.ts';
-import { AppError, describe } from '../../src/errors.ts';
+import { AppError, describe } from '../../src/domain/errors.ts';
 import { freshDirectory } from '../parts/process.ts';
 
 const folder = freshDirectory('credentials');

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ChefClient } from '../../src/clients/chef/client.ts';
-import { keyFingerprint } from '../../src/key-fingerprint.ts';
+import { keyFingerprint } from '../../src/domain/key-fingerprint.ts';
 import { type ChefServer, keyPair, registerNode, startChefServer } from '../parts/chef-server.ts';
 import { type HttpProxy, startHttpProxy } from '../parts/http-proxy.ts';
 import { useChefStandIn } from './chef-fixture.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ChefClient } from '../../src/clients/chef/client.ts';
 import { nodeQueries } from '../../src/clients/chef/list.ts';
-import { isNodeName } from '../../src/names.ts';
+import { isNodeName } from '../../src/domain/identifiers.ts';
 import { keyPair, nodeOf, startChefServer } from '../parts/chef-server.ts';
 
 interface Index {

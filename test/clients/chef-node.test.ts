@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { attribute, ohaiTime } from '../../src/clients/chef-node.ts';
+import { attribute, ohaiTime } from '../../src/domain/chef-node.ts';
 
 test('an attribute comes from the highest level that has it: automatic, override, normal, default', () => {
   const levels = ['automatic', 'override', 'normal', 'default'];

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ChefClient } from '../../src/clients/chef/client.ts';
-import { attribute, ohaiTime } from '../../src/clients/chef-node.ts';
-import { isNodeName } from '../../src/names.ts';
+import { attribute, ohaiTime } from '../../src/domain/chef-node.ts';
+import { isNodeName } from '../../src/domain/identifiers.ts';
 import { makeCertificateAuthority } from '../parts/certificates.ts';
 import { type ChefServer, keyPair, nodeOf, registerNode, startChefServer } from '../parts/chef-server.ts';
 import { until } from '../parts/process.ts';

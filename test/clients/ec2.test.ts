@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Ec2Client } from '../../src/clients/aws/ec2.ts';
-import { describe as describeError } from '../../src/errors.ts';
+import { describe as describeError } from '../../src/domain/errors.ts';
 import { type Ec2StandIn, startEc2StandIn } from '../parts/ec2.ts';
 import { instanceId } from '../parts/world.ts';
 

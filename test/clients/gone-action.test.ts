@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AutoScalingClient } from '../../src/clients/aws/autoscaling.ts';
 import { Ec2Client } from '../../src/clients/aws/ec2.ts';
-import { goneAction } from '../../src/gone-action.ts';
+import { goneAction } from '../../src/domain/gone-action.ts';
 import { whyGone } from '../../src/jobs/steps/gone-action.ts';
 import { type Ec2StandIn, startEc2StandIn } from '../parts/ec2.ts';
 import { instanceId } from '../parts/world.ts';

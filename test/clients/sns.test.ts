@@ -1,7 +1,7 @@
 import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SnsClient } from '../../src/clients/aws/sns.ts';
-import { describe as describeError } from '../../src/errors.ts';
+import { describe as describeError } from '../../src/domain/errors.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { subscriptionsOf } from '../parts/sns-subscriptions.ts';
 import { type AwsStandIn, queryError, startAwsStandIn } from './aws-stand-in.ts';

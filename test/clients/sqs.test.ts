@@ -1,7 +1,7 @@
 import { CreateQueueCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SqsClient } from '../../src/clients/aws/sqs.ts';
-import { describe as describeError } from '../../src/errors.ts';
+import { describe as describeError } from '../../src/domain/errors.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { type AwsStandIn, jsonError, startAwsStandIn } from './aws-stand-in.ts';
 

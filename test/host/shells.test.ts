@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { readHostSignature } from '../../src/host-signature.ts';
+import { readHostSignature } from '../../src/domain/host-signature.ts';
 import { keyPair } from '../parts/chef-server.ts';
 import { shellProgram } from '../parts/process.ts';
 import { type Host, makeHost } from './host.ts';

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Event, News } from '../../src/event.ts';
+import type { Event, News } from '../../src/domain/event.ts';
+import { decide } from '../../src/domain/policy.ts';
 import type { JobRecord } from '../../src/jobs/record.ts';
 import { type RunScript, type ScriptName, scriptText } from '../../src/jobs/scripts.ts';
 import { JobStore } from '../../src/jobs/store.ts';
-import { decide } from '../../src/policy.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { FAULTY } from './faulty-script.ts';
 import { at, ended, openStore, says, type TestStore } from './store-fixture.ts';

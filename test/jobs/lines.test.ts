@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { JOB_KINDS, JOB_STATES, type JobState, OPEN_STATES } from '../../src/job.ts';
+import { JOB_KINDS, JOB_STATES, type JobState, OPEN_STATES } from '../../src/domain/job.ts';
 import type { JobRecord } from '../../src/jobs/record.ts';
 import type { Token } from '../../src/jobs/store.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';

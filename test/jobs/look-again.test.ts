@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { HoldCode } from '../../src/errors.ts';
-import type { Event, News } from '../../src/event.ts';
-import type { JobState } from '../../src/job.ts';
+import type { HoldCode } from '../../src/domain/errors.ts';
+import type { Event, News } from '../../src/domain/event.ts';
+import type { JobState } from '../../src/domain/job.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { at, ended, openStore, says, type TestStore } from './store-fixture.ts';
 

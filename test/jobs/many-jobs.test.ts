@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { JOB_KINDS, JOB_STATES, type JobState } from '../../src/job.ts';
+import { JOB_KINDS, JOB_STATES, type JobState } from '../../src/domain/job.ts';
 import { takeCensus } from '../../src/jobs/census.ts';
 import { lastHours } from '../../src/jobs/hours.ts';
 import type { JobFilter } from '../../src/jobs/job-filter.ts';

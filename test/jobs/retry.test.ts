@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AppError, type ErrorCode } from '../../src/errors.ts';
+import { AppError, type ErrorCode } from '../../src/domain/errors.ts';
 import { fateOf } from '../../src/jobs/retry.ts';
 
 const fate = (code: ErrorCode, attempts = 1) => fateOf(new AppError(code, 'x'), attempts).kind;

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { News } from '../../src/event.ts';
-import { isOnlyClaimed } from '../../src/evidence.ts';
-import { reasonsAgainstNode } from '../../src/guard.ts';
+import { reasonsAgainstNode } from '../../src/domain/deletion-guard.ts';
+import type { News } from '../../src/domain/event.ts';
+import { isOnlyClaimed } from '../../src/domain/evidence.ts';
+import { decide } from '../../src/domain/policy.ts';
 import { terminationOf } from '../../src/jobs/steps/look.ts';
 import type { Token } from '../../src/jobs/store.ts';
-import { decide } from '../../src/policy.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { openStore, type TestStore } from './store-fixture.ts';
 

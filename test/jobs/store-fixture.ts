@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import type { Event, News } from '../../src/event.ts';
-import type { JobState } from '../../src/job.ts';
+import type { Event, News } from '../../src/domain/event.ts';
+import type { JobState } from '../../src/domain/job.ts';
+import { decide } from '../../src/domain/policy.ts';
 import { loadScripts } from '../../src/jobs/scripts.ts';
 import { JobStore, type Token } from '../../src/jobs/store.ts';
-import { decide } from '../../src/policy.ts';
 
 /** A store of its own on a Redis that others use too. */
 export interface TestStore {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { JOB_STATES, type JobKind, type JobState } from '../../src/job.ts';
+import { JOB_STATES, type JobKind, type JobState } from '../../src/domain/job.ts';
 import type { JobFilter } from '../../src/jobs/job-filter.ts';
 import type { JobRecord } from '../../src/jobs/record.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';

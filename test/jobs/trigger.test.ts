@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { JobState } from '../../src/job.ts';
+import type { JobState } from '../../src/domain/job.ts';
 import { runCommand } from '../../src/jobs/command.ts';
 import { hostLock } from '../../src/jobs/host-lock.ts';
 import { Trigger, type TriggerOptions } from '../../src/jobs/trigger.ts';

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { redisCheck } from '../../src/clients/redis/durability.ts';
-import { STEP_NAMES } from '../../src/job.ts';
+import { STEP_NAMES } from '../../src/domain/job.ts';
 import { type Dispatcher, handOver, QUEUE } from '../../src/jobs/dispatch.ts';
 import { Outages } from '../../src/jobs/outage.ts';
 import { Later, type Step, type Steps } from '../../src/jobs/run.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Job } from '../../src/job.ts';
+import type { Job } from '../../src/domain/job.ts';
 import type { TriggerStatus } from '../../src/jobs/trigger.ts';
 import { until } from './process.ts';
 import { TOKEN } from './service.ts';

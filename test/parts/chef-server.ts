@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { ChefClient } from '../../src/clients/chef/client.ts';
-import type { ChefNode, JsonObject } from '../../src/clients/chef-node.ts';
+import type { ChefNode, JsonObject } from '../../src/domain/chef-node.ts';
 import { freePort, freshDirectory, start, unpacked, until } from './process.ts';
 
 export interface ChefServer {

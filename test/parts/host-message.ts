@@ -1,5 +1,5 @@
 import { randomUUID, sign } from 'node:crypto';
-import { hostSignatureText } from '../../src/host-signature.ts';
+import { hostSignatureText } from '../../src/domain/host-signature.ts';
 
 export interface HostSigning {
   /** PEM, what the host has in /etc/chef/client.pem. */

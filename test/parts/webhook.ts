@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
-import type { Alert } from '../../src/alert.ts';
+import type { Alert } from '../../src/domain/alert.ts';
 
 /** Takes alerts as Slack does. */
 export interface Webhook {

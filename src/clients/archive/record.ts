@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 import type { ArchiveEntry, ArchiveRecord, ArchiveSummary } from './archive.ts';
 
 const ID = /^(\d{4})(\d\d)(\d\d)T\d{9}Z-[0-9a-f]{32}$/;

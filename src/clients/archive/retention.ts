@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { describe } from '../../errors.ts';
+import { describe } from '../../domain/errors.ts';
 import { regularly } from '../../lib/regularly.ts';
 import type { Archive } from './archive.ts';
 

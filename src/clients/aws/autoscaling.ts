@@ -1,5 +1,5 @@
-import { AppError, describe } from '../../errors.ts';
-import type { AutoScalingAnswer } from '../../instance-end.ts';
+import { AppError, describe } from '../../domain/errors.ts';
+import type { AutoScalingAnswer } from '../../domain/instance-end.ts';
 import { type Pace, pacedBatches } from './batch.ts';
 import { type AwsOptions, ByRegion, callAws, clientConfig } from './connection.ts';
 

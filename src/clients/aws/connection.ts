@@ -1,5 +1,5 @@
-import { AppError, describe } from '../../errors.ts';
-import { isRegion } from '../../queue-url.ts';
+import { AppError, describe } from '../../domain/errors.ts';
+import { isRegion } from '../../domain/queue-url.ts';
 import { proxyEnvironment } from '../http/proxy-environment.ts';
 import type { ObserveCall } from '../http/request.ts';
 

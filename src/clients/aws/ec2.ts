@@ -1,6 +1,6 @@
 import type { EC2Client, Filter, Reservation } from '@aws-sdk/client-ec2';
-import { AppError, describe } from '../../errors.ts';
-import type { Ec2Answer, RegionInstances } from '../../instance-end.ts';
+import { AppError, describe } from '../../domain/errors.ts';
+import type { Ec2Answer, RegionInstances } from '../../domain/instance-end.ts';
 import { type Pace, pacedBatches } from './batch.ts';
 import { type AwsOptions, callAws, clientConfig } from './connection.ts';
 import { StsClient } from './sts.ts';

@@ -11,7 +11,7 @@ import {
   SNSClient,
   SubscribeCommand,
 } from '@aws-sdk/client-sns';
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 import { type AwsOptions, ByRegion, callAws, clientConfig } from './connection.ts';
 
 export interface SnsSubscription {

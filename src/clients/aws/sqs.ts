@@ -9,8 +9,8 @@ import {
   SetQueueAttributesCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import { AppError } from '../../errors.ts';
-import { regionOfQueue } from '../../queue-url.ts';
+import { AppError } from '../../domain/errors.ts';
+import { regionOfQueue } from '../../domain/queue-url.ts';
 import { type AwsOptions, ByRegion, callAws, clientConfig } from './connection.ts';
 
 export interface QueueMessage {

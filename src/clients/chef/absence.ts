@@ -1,4 +1,4 @@
-import { isObject } from '../chef-node.ts';
+import { isObject } from '../../domain/chef-node.ts';
 
 /**
  * Whether a 404 says that the very thing asked for does not exist. `likely`: in words that some servers also use for a

@@ -1,5 +1,5 @@
-import { AppError } from '../../errors.ts';
-import { isObject, type JsonObject } from '../chef-node.ts';
+import { isObject, type JsonObject } from '../../domain/chef-node.ts';
+import { AppError } from '../../domain/errors.ts';
 import type { HttpRequest, HttpResponse } from '../http/request.ts';
 import { absence, errorMessages, parseJson } from './absence.ts';
 

@@ -1,5 +1,5 @@
-import { AppError } from '../../errors.ts';
-import type { ChefNode, JsonObject } from '../chef-node.ts';
+import type { ChefNode, JsonObject } from '../../domain/chef-node.ts';
+import { AppError } from '../../domain/errors.ts';
 import { type AclOf, allow, restoreAcl } from './acl.ts';
 import { readNamed, readObject } from './answer.ts';
 import { ChefConnection, type ChefOptions, type ChefServer, segment } from './connection.ts';

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
-import { AppError } from '../../errors.ts';
-import { isObject, type JsonObject } from '../chef-node.ts';
+import { isObject, type JsonObject } from '../../domain/chef-node.ts';
+import { AppError } from '../../domain/errors.ts';
 
 export interface ChefCredentials {
   url: string;

@@ -1,6 +1,6 @@
-import { AppError } from '../../errors.ts';
-import { keyFingerprint } from '../../key-fingerprint.ts';
-import { isObject, type JsonObject } from '../chef-node.ts';
+import { isObject, type JsonObject } from '../../domain/chef-node.ts';
+import { AppError } from '../../domain/errors.ts';
+import { keyFingerprint } from '../../domain/key-fingerprint.ts';
 import { type ChefAnswer, readJson, readNamed } from './answer.ts';
 import { type ChefServer, segment } from './connection.ts';
 

@@ -1,6 +1,6 @@
-import { AppError } from '../../errors.ts';
-import { isNodeName } from '../../names.ts';
-import { attribute, type ChefNode } from '../chef-node.ts';
+import { attribute, type ChefNode } from '../../domain/chef-node.ts';
+import { AppError } from '../../domain/errors.ts';
+import { isNodeName } from '../../domain/identifiers.ts';
 import { readNamed, readObject } from './answer.ts';
 import type { ChefServer } from './connection.ts';
 import { ROWS, searchPage } from './search.ts';

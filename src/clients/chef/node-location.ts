@@ -1,5 +1,5 @@
-import { type AwsLocation, awsLocation, LOCATION_ATTRIBUTES } from '../../aws-location.ts';
-import { attribute, type ChefNode } from '../chef-node.ts';
+import { type AwsLocation, awsLocation, LOCATION_ATTRIBUTES } from '../../domain/aws-location.ts';
+import { attribute, type ChefNode } from '../../domain/chef-node.ts';
 
 /** Reads the AWS account and region that a node says it is in. */
 export function nodeLocation(node: ChefNode): AwsLocation {

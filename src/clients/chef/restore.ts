@@ -1,6 +1,6 @@
-import { AppError } from '../../errors.ts';
-import { keyFingerprint } from '../../key-fingerprint.ts';
-import { isObject, type JsonObject } from '../chef-node.ts';
+import { isObject, type JsonObject } from '../../domain/chef-node.ts';
+import { AppError } from '../../domain/errors.ts';
+import { keyFingerprint } from '../../domain/key-fingerprint.ts';
 import { readObject } from './answer.ts';
 import type { ChefServer } from './connection.ts';
 import { type ClientKey, clientKeys } from './keys.ts';

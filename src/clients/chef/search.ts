@@ -1,6 +1,6 @@
-import { AppError } from '../../errors.ts';
-import { isNodeName } from '../../names.ts';
-import { isObject, type JsonObject } from '../chef-node.ts';
+import { isObject, type JsonObject } from '../../domain/chef-node.ts';
+import { AppError } from '../../domain/errors.ts';
+import { isNodeName } from '../../domain/identifiers.ts';
 import { readObject } from './answer.ts';
 import type { ChefServer } from './connection.ts';
 

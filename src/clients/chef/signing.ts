@@ -1,6 +1,6 @@
 import { constants, createHash, createPrivateKey, type KeyObject, privateEncrypt, sign } from 'node:crypto';
 import { promisify } from 'node:util';
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 import { normalizePem } from '../../lib/pem.ts';
 
 /** Version of Chef's header signing protocol: `1.3` signs with SHA-256, `1.1` with SHA-1 for old servers. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Dispatcher, errors } from 'undici';
-import { AppError, describe } from '../../errors.ts';
+import { AppError, describe } from '../../domain/errors.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { createDispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { unusedProxy } from './proxy-environment.ts';

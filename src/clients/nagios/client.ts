@@ -1,4 +1,4 @@
-import { AppError, describe } from '../../errors.ts';
+import { AppError, describe } from '../../domain/errors.ts';
 import type { ObserveCall } from '../http/request.ts';
 import { NagiosCommands } from './commands.ts';
 import { cleanComment } from './comment.ts';

@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 import { clockMistake, type NagiosClock } from './clock.ts';
 import type { NagiosHttp } from './http.ts';
 import { type CommandForm, type CommandReply, readCommandForm, readCommandReply } from './reply.ts';

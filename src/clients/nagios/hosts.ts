@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 import type { NagiosHttp } from './http.ts';
 import type { NagiosJson } from './json.ts';
 import { isRecord, readHostPage } from './reply.ts';

@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 import { answerDigest, type DigestChallenge, readDigestChallenge } from '../http/digest.ts';
 import { HttpClient, type HttpResponse, type ObserveCall } from '../http/request.ts';
 import { pageWords } from './reply.ts';

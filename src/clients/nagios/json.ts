@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 import type { HttpResponse } from '../http/request.ts';
 import type { NagiosHttp } from './http.ts';
 import { isCommandForm, readJsonReply } from './reply.ts';

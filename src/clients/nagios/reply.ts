@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 
 /** What cmd.cgi answered; it says HTTP 200 to all of these. Source: cgi/cmd.c of Nagios Core 4.4. */
 export type CommandReply =

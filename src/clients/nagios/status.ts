@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 import { isRecord } from './reply.ts';
 
 interface Downtime {

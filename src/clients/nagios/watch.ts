@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { AppError, describe } from '../../errors.ts';
+import { AppError, describe } from '../../domain/errors.ts';
 import type { DowntimeList } from './status.ts';
 
 /** What is waited for: the downtime of this host with exactly this comment. */

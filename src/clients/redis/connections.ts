@@ -1,6 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
-import { describe } from '../../errors.ts';
+import { describe } from '../../domain/errors.ts';
 import { type RedisCheck, redisCheck } from './durability.ts';
 import type { RedisTarget } from './url.ts';
 

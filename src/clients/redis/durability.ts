@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { describe } from '../../errors.ts';
+import { describe } from '../../domain/errors.ts';
 import { RedisFault, redisFault } from './fault.ts';
 import { replicated } from './replicas.ts';
 import { type NeededRights, tryRights } from './rights.ts';

@@ -1,4 +1,4 @@
-import { AppError, describe } from '../../errors.ts';
+import { AppError, describe } from '../../domain/errors.ts';
 
 /** Why Redis cannot be used. */
 export type RedisFaultKind = keyof typeof FAULTS;

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { AppError } from '../../errors.ts';
+import { AppError } from '../../domain/errors.ts';
 
 const REPLICATION_TIMEOUT_MS = 1_000;
 

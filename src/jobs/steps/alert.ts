@@ -1,4 +1,4 @@
-import { alert } from '../../alert.ts';
+import { alert } from '../../domain/alert.ts';
 import type { Raise } from '../alerts.ts';
 import type { Step } from '../run.ts';
 

@@ -1,6 +1,6 @@
 import type { Archive } from '../../clients/archive/archive.ts';
 import type { ClientKey } from '../../clients/chef/keys.ts';
-import { keyFingerprint } from '../../key-fingerprint.ts';
+import { keyFingerprint } from '../../domain/key-fingerprint.ts';
 
 /** A node has few archives, and one of the newest has its client. */
 const LOOKED_THROUGH = 10;

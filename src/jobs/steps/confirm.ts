@@ -1,8 +1,8 @@
 import type { AutoScalingClient } from '../../clients/aws/autoscaling.ts';
 import type { Ec2Client } from '../../clients/aws/ec2.ts';
-import { AppError, describe, type Reason } from '../../errors.ts';
-import { isOnlyClaimed } from '../../evidence.ts';
-import { type InstanceEnd, instanceEnd, type Observed } from '../../instance-end.ts';
+import { AppError, describe, type Reason } from '../../domain/errors.ts';
+import { isOnlyClaimed } from '../../domain/evidence.ts';
+import { type InstanceEnd, instanceEnd, type Observed } from '../../domain/instance-end.ts';
 import type { Facts, JobRecord } from '../record.ts';
 import type { StepContext } from '../run.ts';
 

@@ -1,7 +1,7 @@
 import type { ChefClient } from '../../clients/chef/client.ts';
 import type { NagiosClient } from '../../clients/nagios/client.ts';
-import { AppError, describe } from '../../errors.ts';
-import { isApproved } from '../../guard.ts';
+import { isApproved } from '../../domain/deletion-guard.ts';
+import { AppError, describe } from '../../domain/errors.ts';
 import type { AskedDowntime, JobRecord } from '../record.ts';
 import { Later, type Step, type StepContext, type StepResult } from '../run.ts';
 import { describeSearch, type HostSearch, monitorHosts } from './monitor-host.ts';

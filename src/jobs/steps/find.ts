@@ -1,10 +1,10 @@
-import type { AwsLocation } from '../../aws-location.ts';
 import type { ChefClient } from '../../clients/chef/client.ts';
-import type { ChefNode } from '../../clients/chef-node.ts';
-import { AppError } from '../../errors.ts';
-import { isSaidBy, namedNode } from '../../evidence.ts';
-import { isApproved } from '../../guard.ts';
-import { isNodeName } from '../../names.ts';
+import type { AwsLocation } from '../../domain/aws-location.ts';
+import type { ChefNode } from '../../domain/chef-node.ts';
+import { isApproved } from '../../domain/deletion-guard.ts';
+import { AppError } from '../../domain/errors.ts';
+import { isSaidBy, namedNode } from '../../domain/evidence.ts';
+import { isNodeName } from '../../domain/identifiers.ts';
 import type { Facts, JobRecord } from '../record.ts';
 import type { Step, StepContext, StepResult } from '../run.ts';
 import type { NodeReading } from './look.ts';

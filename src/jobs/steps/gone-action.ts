@@ -1,6 +1,6 @@
 import type { AutoScalingClient, WaitingInstance } from '../../clients/aws/autoscaling.ts';
 import type { Ec2Client } from '../../clients/aws/ec2.ts';
-import { type GoneAction, goneAction } from '../../gone-action.ts';
+import { type GoneAction, goneAction } from '../../domain/gone-action.ts';
 
 interface Clients {
   autoScaling: Pick<AutoScalingClient, 'instanceState'>;

@@ -1,7 +1,13 @@
 import type { Archive } from '../../clients/archive/archive.ts';
 import type { ChefClient } from '../../clients/chef/client.ts';
-import { AppError, type Reason } from '../../errors.ts';
-import { holdFor, machineOf, notApproved, reasonsOfProtection, refuseNeverDeleted } from '../../guard.ts';
+import {
+  holdFor,
+  machineOf,
+  notApproved,
+  reasonsOfProtection,
+  refuseNeverDeleted,
+} from '../../domain/deletion-guard.ts';
+import { AppError, type Reason } from '../../domain/errors.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step, StepContext, StepResult } from '../run.ts';
 import type { LastSaid } from '../store.ts';

@@ -1,8 +1,8 @@
 import type { AutoScalingClient, LifecycleResult } from '../../clients/aws/autoscaling.ts';
 import type { Ec2Client } from '../../clients/aws/ec2.ts';
-import { AppError } from '../../errors.ts';
-import type { LifecycleAction } from '../../event.ts';
-import { instanceEnd } from '../../instance-end.ts';
+import { AppError } from '../../domain/errors.ts';
+import type { LifecycleAction } from '../../domain/event.ts';
+import { instanceEnd } from '../../domain/instance-end.ts';
 import { isOurHook } from '../../lib/glob.ts';
 import { actionKey, pendingActions } from '../pending-actions.ts';
 import type { JobRecord } from '../record.ts';

@@ -1,14 +1,14 @@
 import type { ChefClient } from '../../clients/chef/client.ts';
-import type { ChefNode } from '../../clients/chef-node.ts';
-import type { Reason } from '../../errors.ts';
-import { isSaidBy, signingKeys } from '../../evidence.ts';
+import type { ChefNode } from '../../domain/chef-node.ts';
 import {
   reasonsAgainstClient,
   reasonsAgainstNode,
   type SeenClient,
   type SeenNode,
   type Termination,
-} from '../../guard.ts';
+} from '../../domain/deletion-guard.ts';
+import type { Reason } from '../../domain/errors.ts';
+import { isSaidBy, signingKeys } from '../../domain/evidence.ts';
 import type { JobRecord } from '../record.ts';
 
 /** How the attributes of a node are read. */

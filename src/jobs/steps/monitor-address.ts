@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import type { ChefNode } from '../../clients/chef-node.ts';
 import type { NagiosHost } from '../../clients/nagios/hosts.ts';
+import type { ChefNode } from '../../domain/chef-node.ts';
 import type { JobRecord } from '../record.ts';
 
 /** Attributes that hold one address or DNS name of a node, or a list of them. Source: Ohai's plugins of network, EC2 and cloud */

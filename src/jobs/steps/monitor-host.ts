@@ -1,10 +1,10 @@
 import type { ChefClient } from '../../clients/chef/client.ts';
-import type { ChefNode } from '../../clients/chef-node.ts';
 import type { NagiosClient } from '../../clients/nagios/client.ts';
 import type { NagiosHost } from '../../clients/nagios/hosts.ts';
-import { AppError } from '../../errors.ts';
-import { nagiosHostsNamed } from '../../evidence.ts';
-import { isNagiosHostName, isNodeName } from '../../names.ts';
+import type { ChefNode } from '../../domain/chef-node.ts';
+import { AppError } from '../../domain/errors.ts';
+import { nagiosHostsNamed } from '../../domain/evidence.ts';
+import { isNagiosHostName, isNodeName } from '../../domain/identifiers.ts';
 import type { Facts, JobRecord } from '../record.ts';
 import { isOfAnotherMachine, nodeAddresses } from './monitor-address.ts';
 

@@ -1,4 +1,4 @@
-import type { Reason } from '../../errors.ts';
+import type { Reason } from '../../domain/errors.ts';
 import type { JobRecord } from '../record.ts';
 
 /**

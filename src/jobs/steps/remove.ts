@@ -1,6 +1,6 @@
 import type { ChefClient } from '../../clients/chef/client.ts';
-import { AppError } from '../../errors.ts';
-import { holdFor, machineOf, notApproved } from '../../guard.ts';
+import { holdFor, machineOf, notApproved } from '../../domain/deletion-guard.ts';
+import { AppError } from '../../domain/errors.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step, StepContext, StepResult } from '../run.ts';
 import { lookAt, type NodeReading, reasonsAgainst, terminationOf } from './look.ts';

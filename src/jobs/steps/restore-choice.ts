@@ -1,6 +1,6 @@
 import type { Archive, ArchiveRecord, ArchiveSummary } from '../../clients/archive/archive.ts';
-import type { ChefNode } from '../../clients/chef-node.ts';
-import { AppError } from '../../errors.ts';
+import type { ChefNode } from '../../domain/chef-node.ts';
+import { AppError } from '../../domain/errors.ts';
 
 export interface ChoiceDependencies {
   archive: Archive;

@@ -1,7 +1,7 @@
 import type { ChefClient } from '../../clients/chef/client.ts';
-import { AppError } from '../../errors.ts';
-import { isApproved } from '../../guard.ts';
-import { isInstanceId } from '../../names.ts';
+import { isApproved } from '../../domain/deletion-guard.ts';
+import { AppError } from '../../domain/errors.ts';
+import { isInstanceId } from '../../domain/identifiers.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step } from '../run.ts';
 import type { LastSaid } from '../store.ts';

@@ -1,9 +1,9 @@
 import type { Archive, ArchiveRecord } from '../../clients/archive/archive.ts';
 import type { ChefClient } from '../../clients/chef/client.ts';
-import type { ChefNode } from '../../clients/chef-node.ts';
-import { AppError } from '../../errors.ts';
-import { isApproved } from '../../guard.ts';
-import { isInstanceId } from '../../names.ts';
+import type { ChefNode } from '../../domain/chef-node.ts';
+import { isApproved } from '../../domain/deletion-guard.ts';
+import { AppError } from '../../domain/errors.ts';
+import { isInstanceId } from '../../domain/identifiers.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step, StepResult } from '../run.ts';
 import { type ChoiceDependencies, instanceOf } from './restore-choice.ts';

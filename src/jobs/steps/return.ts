@@ -1,7 +1,7 @@
 import type { ChefClient } from '../../clients/chef/client.ts';
-import type { ChefNode } from '../../clients/chef-node.ts';
-import { isSaidBy } from '../../evidence.ts';
-import { reasonsAgainstNode } from '../../guard.ts';
+import type { ChefNode } from '../../domain/chef-node.ts';
+import { reasonsAgainstNode } from '../../domain/deletion-guard.ts';
+import { isSaidBy } from '../../domain/evidence.ts';
 import type { JobRecord } from '../record.ts';
 import { nodesOf } from './find.ts';
 import { type NodeReading, seenNode, terminationOf } from './look.ts';

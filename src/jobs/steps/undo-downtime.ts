@@ -1,5 +1,5 @@
 import type { NagiosClient } from '../../clients/nagios/client.ts';
-import { AppError, describe } from '../../errors.ts';
+import { AppError, describe } from '../../domain/errors.ts';
 import type { JobRecord } from '../record.ts';
 import { fateOf } from '../retry.ts';
 import type { StepResult } from '../run.ts';

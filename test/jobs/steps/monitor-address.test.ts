@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attribute, type ChefNode, type JsonObject } from '../../../src/clients/chef-node.ts';
+import { attribute, type ChefNode, type JsonObject } from '../../../src/domain/chef-node.ts';
 import { isOfAnotherMachine, nodeAddresses } from '../../../src/jobs/steps/monitor-address.ts';
 
 const node = (automatic: JsonObject): ChefNode => ({ name: 'web-1.example.com', automatic });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Archive } from '../../../src/clients/archive/archive.ts';
 import { openFileArchive } from '../../../src/clients/archive/file/archive.ts';
-import { attribute } from '../../../src/clients/chef-node.ts';
+import { attribute } from '../../../src/domain/chef-node.ts';
 import { chooseArchives, type Wish } from '../../../src/jobs/steps/restore-choice.ts';
 import { freshDirectory } from '../../parts/process.ts';
 

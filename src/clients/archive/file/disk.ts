@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { AppError, describe } from '../../../errors.ts';
+import { AppError, describe } from '../../../domain/errors.ts';
 
 /** Owner only: node attributes and client keys may hold secrets. */
 export const FOLDER_MODE = 0o700;

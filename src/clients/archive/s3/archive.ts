@@ -1,5 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
-import { AppError } from '../../../errors.ts';
+import { AppError } from '../../../domain/errors.ts';
 import { type AwsOptions, clientConfig } from '../../aws/connection.ts';
 import type { Archive, ArchiveSummary } from '../archive.ts';
 import { batches, checkCursor, readSummaries } from '../pagination.ts';

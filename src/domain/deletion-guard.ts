@@ -1,6 +1,6 @@
+import { globToRegExp } from '../lib/glob.ts';
 import { AppError, type HoldCode, type Reason } from './errors.ts';
 import type { Approval, Machine } from './job.ts';
-import { globToRegExp } from './lib/glob.ts';
 
 /** What is said about a node, as far as it must be true before the node is deleted. */
 export interface Termination {

@@ -1,4 +1,4 @@
-import { isNodeName } from './names.ts';
+import { isNodeName } from './identifiers.ts';
 
 /** A host's own signature of its message, as it came and unchecked. */
 export interface HostSignature {

@@ -1,4 +1,4 @@
-import { RedisFault } from './clients/redis/fault.ts';
+import { RedisFault } from '../clients/redis/fault.ts';
 import { AppError, type ErrorCode } from './errors.ts';
 
 /** Codes of Node, undici, TLS and the file system. */
