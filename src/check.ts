@@ -8,7 +8,7 @@ import { AppError, describe } from './domain/errors.ts';
 import { pairNames } from './domain/pair-names.ts';
 import { dryClients } from './dry-run.ts';
 import { type Clients, openClients } from './open-clients.ts';
-import { lookUp } from './provision.ts';
+import { lookUp } from './provisioning/provision.ts';
 
 /** What was found of one part: all is well, it is not used, or what to do. */
 export interface Finding {

@@ -1,8 +1,8 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
-import type { AlertChannel } from './clients/alert.ts';
-import { snsAlerts } from './clients/alert-sns.ts';
-import { webhookAlerts } from './clients/alert-webhook.ts';
+import type { AlertChannel } from './alerts/channel.ts';
+import { snsAlerts } from './alerts/sns-channel.ts';
+import { webhookAlerts } from './alerts/webhook-channel.ts';
 import type { Archive } from './clients/archive/archive.ts';
 import { openFileArchive } from './clients/archive/file/archive.ts';
 import { AutoScalingClient } from './clients/aws/autoscaling.ts';

@@ -12,7 +12,7 @@ import { Places } from './domain/places.ts';
 import { takeCensus } from './jobs/census.ts';
 import { openQueue } from './jobs/dispatch.ts';
 import { lastHours } from './jobs/hours.ts';
-import { keepProvisioned, type Pair } from './provision.ts';
+import { keepProvisioned, type Pair } from './provisioning/provision.ts';
 import type { Base } from './service-base.ts';
 import { type Gates, openGates } from './service-gates.ts';
 import { openProbes, openScrape } from './service-views.ts';

@@ -1,10 +1,10 @@
+import type { Alerts } from './alerts/alerts.ts';
 import { keepRetention } from './clients/archive/retention.ts';
 import { nodeLocation } from './clients/chef/node-location.ts';
 import { savedKeys } from './clients/chef/restore.ts';
 import { alert } from './domain/alert.ts';
 import { attribute, ohaiTime } from './domain/chef-node.ts';
 import { AppError, describe } from './domain/errors.ts';
-import type { Alerts } from './jobs/alerts.ts';
 import { deletionBudget } from './jobs/budget.ts';
 import { drySteps } from './jobs/dry-steps.ts';
 import { lockDirectory } from './jobs/host-lock.ts';
@@ -19,7 +19,7 @@ import { tracedSteps } from './jobs/traced-steps.ts';
 import { undoEffects } from './jobs/undo.ts';
 import { startWorker } from './jobs/worker.ts';
 import { Zombies } from './jobs/zombies.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './observability/metrics.ts';
 import type { Base } from './service-base.ts';
 
 const CONCURRENCY = 64;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { findOrphans } from '../src/find-orphans.ts';
+import { findOrphans } from '../src/sweep/find-orphans.ts';
 import { instanceId } from './parts/world.ts';
 
 const HOUR = 3_600_000;

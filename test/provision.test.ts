@@ -20,7 +20,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SnsClient } from '../src/clients/aws/sns.ts';
 import { SqsClient } from '../src/clients/aws/sqs.ts';
-import { keepProvisioned, lookUp, type Pair, provision } from '../src/provision.ts';
+import { keepProvisioned, lookUp, type Pair, provision } from '../src/provisioning/provision.ts';
 import { jsonError, startAwsStandIn } from './clients/aws-stand-in.ts';
 import { type Aws, startAws } from './parts/aws.ts';
 import { freePort, until } from './parts/process.ts';

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { SnsClient } from '../src/clients/aws/sns.ts';
 import { SqsClient } from '../src/clients/aws/sqs.ts';
-import { keepProvisioned } from '../src/provision.ts';
+import { keepProvisioned } from '../src/provisioning/provision.ts';
 import { queryError } from './clients/aws-stand-in.ts';
 import { type Aws, startAws } from './parts/aws.ts';
 import { until } from './parts/process.ts';

@@ -7,7 +7,7 @@ import type { Archive } from '../clients/archive/archive.ts';
 import type { Dispatcher } from '../jobs/dispatch.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Trigger } from '../jobs/trigger.ts';
-import type { Tracing } from '../tracing.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { archiveRoutes } from './archives.ts';
 import { identify, requireCaller } from './auth.ts';
 import { eventRoutes } from './events.ts';

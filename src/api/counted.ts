@@ -1,7 +1,7 @@
 import { AppError } from '../domain/errors.ts';
 import type { News } from '../domain/event.ts';
 import { decide } from '../domain/policy.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Receive } from './receive.ts';
 import type { VerifySns } from './verify-sns.ts';
 

@@ -1,7 +1,7 @@
 import { Router } from 'express';
-import type { AlertCounts } from '../jobs/alerts.ts';
+import type { AlertCounts } from '../alerts/alerts.ts';
 import type { Census } from '../jobs/census.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { QueueDepth } from './queue-depths.ts';
 
 export interface MetricsSources {

@@ -1,10 +1,10 @@
 import { type RequestHandler, Router, text } from 'express';
+import type { Raise } from '../alerts/alerts.ts';
 import { alert } from '../domain/alert.ts';
 import { AppError } from '../domain/errors.ts';
 import { parseEvent } from '../domain/parse-event.ts';
 import type { PlaceOf } from '../domain/places.ts';
 import { saidAt } from '../domain/said-at.ts';
-import type { Raise } from '../jobs/alerts.ts';
 import { decode } from './decode.ts';
 import { RateLimit } from './rate-limit.ts';
 import type { Receipt, Receive } from './receive.ts';

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import type { Tracing } from '../tracing.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Receive } from './receive.ts';
 
 /** The same hallway; what it takes in is a span, and the job remembers the trace. */

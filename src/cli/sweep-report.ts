@@ -1,4 +1,4 @@
-import type { Swept } from '../sweep.ts';
+import type { Swept } from '../sweep/sweep.ts';
 import { columns, table } from './table.ts';
 
 /** For programs. */

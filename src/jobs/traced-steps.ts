@@ -1,4 +1,4 @@
-import type { Tracing } from '../tracing.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Step, Steps } from './run.ts';
 
 /** The same steps; each attempt is a span in the trace of the news that the job came from. */

@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import type { Raise } from '../alerts/alerts.ts';
 import { alert } from '../domain/alert.ts';
 import { describe } from '../domain/errors.ts';
 import { OPEN_STATES } from '../domain/job.ts';
-import type { Raise } from './alerts.ts';
 import type { Dispatcher } from './dispatch.ts';
 import type { JobRecord } from './record.ts';
 import type { RunScript } from './scripts.ts';

@@ -1,7 +1,7 @@
 import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { snsAlerts } from '../../src/clients/alert-sns.ts';
+import { snsAlerts } from '../../src/alerts/sns-channel.ts';
 import { SnsClient } from '../../src/clients/aws/sns.ts';
 import { alert } from '../../src/domain/alert.ts';
 import { type Aws, startAws } from '../parts/aws.ts';

@@ -2,11 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { AlertChannel } from '../../src/clients/alert.ts';
+import { Alerts } from '../../src/alerts/alerts.ts';
+import type { AlertChannel } from '../../src/alerts/channel.ts';
+import type { OutboxOptions } from '../../src/alerts/delivery-queue.ts';
 import { type Alert, alert } from '../../src/domain/alert.ts';
 import { AppError } from '../../src/domain/errors.ts';
-import type { OutboxOptions } from '../../src/jobs/alert-outbox.ts';
-import { Alerts } from '../../src/jobs/alerts.ts';
 import { until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 

@@ -1,5 +1,5 @@
+import type { Raise } from '../../alerts/alerts.ts';
 import { alert } from '../../domain/alert.ts';
-import type { Raise } from '../alerts.ts';
 import type { Step } from '../run.ts';
 
 /** Tells people first: whoever asks for a node back was hit by a deletion. */

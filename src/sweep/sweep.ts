@@ -1,10 +1,10 @@
-import { Closing } from './closing.ts';
-import type { Settings } from './config.ts';
-import { LOCATION_ATTRIBUTES } from './domain/aws-location.ts';
-import { drySettings } from './dry-run.ts';
+import { Closing } from '../closing.ts';
+import type { Settings } from '../config.ts';
+import { LOCATION_ATTRIBUTES } from '../domain/aws-location.ts';
+import { drySettings } from '../dry-run.ts';
+import { type Clients, openClients } from '../open-clients.ts';
+import { type Applied, applySweep, type OnApplied } from './apply.ts';
 import { type Comparison, findOrphans, type KnownInstances, suspicion } from './find-orphans.ts';
-import { type Clients, openClients } from './open-clients.ts';
-import { type Applied, applySweep, type OnApplied } from './sweep-apply.ts';
 
 export interface SweepOptions {
   /** Ids of all living instances, as a person lists them; EC2 is asked if undefined. */

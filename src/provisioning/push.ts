@@ -1,5 +1,5 @@
-import type { SnsClient } from './clients/aws/sns.ts';
-import { AppError, describe } from './domain/errors.ts';
+import type { SnsClient } from '../clients/aws/sns.ts';
+import { AppError, describe } from '../domain/errors.ts';
 
 export interface Push {
   topicArn: string;

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { SnsClient } from './clients/aws/sns.ts';
-import type { SqsClient } from './clients/aws/sqs.ts';
-import { AppError } from './domain/errors.ts';
-import type { Writers } from './domain/places.ts';
-import { keepTrying } from './lib/retry-until-aborted.ts';
-import { policyWith, rulesMayPublish, rulesMaySend, topicMaySend } from './provision-policy.ts';
-import { providePush, shownEndpoint } from './provision-push.ts';
-import { allowToSend, findQueue, provideQueues, type Queue } from './provision-queues.ts';
+import type { SnsClient } from '../clients/aws/sns.ts';
+import type { SqsClient } from '../clients/aws/sqs.ts';
+import { AppError } from '../domain/errors.ts';
+import type { Writers } from '../domain/places.ts';
+import { keepTrying } from '../lib/retry-until-aborted.ts';
+import { policyWith, rulesMayPublish, rulesMaySend, topicMaySend } from './policy.ts';
+import { providePush, shownEndpoint } from './push.ts';
+import { allowToSend, findQueue, provideQueues, type Queue } from './queues.ts';
 
 /** A topic and the queue that is subscribed to it. */
 export interface Pair {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
-import { connectRedis } from './clients/redis/connections.ts';
-import type { Settings } from './config.ts';
+import { connectRedis } from '../clients/redis/connections.ts';
+import type { Settings } from '../config.ts';
+import { loadScripts } from '../jobs/scripts.ts';
+import { JobStore } from '../jobs/store.ts';
 import type { OrphanedNode } from './find-orphans.ts';
-import { loadScripts } from './jobs/scripts.ts';
-import { JobStore } from './jobs/store.ts';
 
 /** What became of an orphaned node that was handed to the service. */
 export interface Applied {

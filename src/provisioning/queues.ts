@@ -1,7 +1,7 @@
-import type { QueueAttributes, SqsClient } from './clients/aws/sqs.ts';
-import { AppError } from './domain/errors.ts';
-import { DEAD_LETTER_SUFFIX } from './domain/pair-names.ts';
-import { type Grant, policyWith } from './provision-policy.ts';
+import type { QueueAttributes, SqsClient } from '../clients/aws/sqs.ts';
+import { AppError } from '../domain/errors.ts';
+import { DEAD_LETTER_SUFFIX } from '../domain/pair-names.ts';
+import { type Grant, policyWith } from './policy.ts';
 
 export interface Queue {
   url: string;

@@ -3,7 +3,7 @@ import { ROOT_CONTEXT, type Span, type SpanContext, SpanStatusCode, trace } from
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
-import { describe } from './domain/errors.ts';
+import { describe } from '../domain/errors.ts';
 import type { Tracing } from './tracing.ts';
 
 /** @param endpoint of an OTLP collector (HTTP, JSON); `/v1/traces` is added, as OpenTelemetry specifies */

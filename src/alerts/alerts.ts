@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import type { AlertChannel } from '../clients/alert.ts';
 import { type Alert, headline } from '../domain/alert.ts';
-import { alertFold } from './alert-fold.ts';
-import { AlertOutbox, type OutboxCounts, type OutboxOptions } from './alert-outbox.ts';
+import type { AlertChannel } from './channel.ts';
+import { alertFold } from './dedupe.ts';
+import { AlertOutbox, type OutboxCounts, type OutboxOptions } from './delivery-queue.ts';
 
 /** Hands an alert over; it never throws and takes no time. */
 export type Raise = (alert: Alert) => void;

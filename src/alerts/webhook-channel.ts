@@ -1,7 +1,7 @@
+import { HttpClient, type ObserveCall } from '../clients/http/request.ts';
 import { type Alert, inWords } from '../domain/alert.ts';
 import { AppError } from '../domain/errors.ts';
-import type { AlertChannel } from './alert.ts';
-import { HttpClient, type ObserveCall } from './http/request.ts';
+import type { AlertChannel } from './channel.ts';
 
 export interface WebhookOptions {
   /** A secret as a whole: whoever knows it can post. */

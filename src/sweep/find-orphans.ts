@@ -1,12 +1,12 @@
-import { awsLocation, type LocationValues } from './domain/aws-location.ts';
-import { isInstanceId } from './domain/identifiers.ts';
+import { awsLocation, type LocationValues } from '../domain/aws-location.ts';
+import { isInstanceId } from '../domain/identifiers.ts';
 import {
   type InstanceEnd,
   instanceEnd,
   type NodeReport,
   type RegionInstances,
   whyNotLongUnseen,
-} from './domain/instance-end.ts';
+} from '../domain/instance-end.ts';
 
 /** A node as Chef's search shows it. */
 export interface ListedNode extends LocationValues {

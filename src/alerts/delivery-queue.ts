@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { AlertChannel } from '../clients/alert.ts';
 import type { Alert } from '../domain/alert.ts';
 import { AppError, describe, type ErrorCode } from '../domain/errors.ts';
 import { backoff } from '../lib/backoff.ts';
+import type { AlertChannel } from './channel.ts';
 
 export interface OutboxOptions {
   /** Attempts at one alert; 20 unless told, which is about an hour. */

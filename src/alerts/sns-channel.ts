@@ -1,5 +1,5 @@
 import { type Alert, headline, inWords } from '../domain/alert.ts';
-import type { AlertChannel } from './alert.ts';
+import type { AlertChannel } from './channel.ts';
 
 /** As SnsClient has it. */
 type Publish = (topicArn: string, message: { subject: string; text: string; id: string }) => Promise<void>;
