@@ -2,7 +2,7 @@ import type { Probes } from './api/health.ts';
 import { type Scrape, scraper } from './api/metrics.ts';
 import { queueDepths } from './api/queue-depths.ts';
 import type { SqsClient } from './clients/aws/sqs.ts';
-import { takeCensus } from './jobs/census.ts';
+import { takeCensus } from './jobs/counts.ts';
 import type { Base } from './service-base.ts';
 
 /** How each part that this process needs is looked at. @param queues URLs of those that are read */

@@ -1,6 +1,6 @@
 import { Router } from 'express';
 import type { AlertCounts } from '../alerts/alerts.ts';
-import type { Census } from '../jobs/census.ts';
+import type { Census } from '../jobs/counts.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { QueueDepth } from './queue-depths.ts';
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Event, News } from '../domain/event.ts';
 import { decide } from '../domain/policy.ts';
-import type { Dispatcher } from '../jobs/dispatch.ts';
+import type { Dispatcher } from '../jobs/outbox.ts';
 import type { JobStore, RemovedFromQuarantine } from '../jobs/store.ts';
 import type { VerifyHost } from './verify-host.ts';
 

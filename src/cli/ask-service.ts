@@ -1,5 +1,5 @@
 import type { Job } from '../domain/job.ts';
-import type { TriggerStatus } from '../jobs/trigger.ts';
+import type { TriggerStatus } from '../jobs/chef-client-run/trigger.ts';
 import type { ServiceCommand } from './command-table.ts';
 import { type Context, none, type Outcome, only, pages } from './context.ts';
 import { decide, look, work } from './jobs.ts';

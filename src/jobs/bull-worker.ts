@@ -5,8 +5,8 @@ import type { Logger } from 'pino';
 import type { RedisCheck } from '../clients/redis/durability.ts';
 import { redisFault } from '../clients/redis/fault.ts';
 import { describe } from '../domain/errors.ts';
-import { QUEUE } from './dispatch.ts';
-import type { Pausable } from './outage.ts';
+import type { Pausable } from './outages.ts';
+import { QUEUE } from './outbox.ts';
 
 export interface BullWorkerOptions {
   prefix: string;

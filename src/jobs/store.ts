@@ -4,8 +4,8 @@ import { AppError, type HoldCode, type Reason } from '../domain/errors.ts';
 import type { News } from '../domain/event.ts';
 import type { Approval, JobKind, JobResult, JobState, Machine, StepRecord } from '../domain/job.ts';
 import { together } from '../lib/batch-calls.ts';
-import { type Arrival, arrivalOf, fields } from './arrival.ts';
 import { type JobFilter, lists, matches } from './job-filter.ts';
+import { type Arrival, arrivalOf, fields } from './new-job.ts';
 import { type Facts, type JobError, type JobRecord, toRecord } from './record.ts';
 import type { RunScript } from './scripts.ts';
 

@@ -7,11 +7,11 @@ import { AppError, describe, type HoldCode } from '../domain/errors.ts';
 import { isSaidBy } from '../domain/evidence.ts';
 import type { JobResult, JobState } from '../domain/job.ts';
 import { openBullWorker } from './bull-worker.ts';
-import { type Dispatcher, QUEUE } from './dispatch.ts';
-import type { Outages } from './outage.ts';
+import type { Outages } from './outages.ts';
+import { type Dispatcher, QUEUE } from './outbox.ts';
 import type { JobError, JobRecord } from './record.ts';
 import { type Fate, fateOf } from './retry.ts';
-import { Later, LostLock, runSteps, type Steps, Waits } from './run.ts';
+import { Later, LostLock, runSteps, type Steps, Waits } from './run-steps.ts';
 import type { Change, JobStore } from './store.ts';
 
 export interface WorkerOptions {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { takeCensus } from '../../src/jobs/census.ts';
+import { takeCensus } from '../../src/jobs/counts.ts';
 import type { Service } from '../../src/service.ts';
 import { openStore } from '../jobs/store-fixture.ts';
 import { type ApiClient, apiClient } from '../parts/api-client.ts';

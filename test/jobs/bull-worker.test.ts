@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { redisCheck } from '../../src/clients/redis/durability.ts';
 import { openBullWorker } from '../../src/jobs/bull-worker.ts';
-import { openQueue } from '../../src/jobs/dispatch.ts';
+import { openQueue } from '../../src/jobs/outbox.ts';
 import { until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { allowUser, order } from '../parts/redis-user.ts';

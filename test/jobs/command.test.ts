@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { runCommand } from '../../src/jobs/command.ts';
-import { hostLock } from '../../src/jobs/host-lock.ts';
+import { runCommand } from '../../src/jobs/chef-client-run/command.ts';
+import { hostLock } from '../../src/jobs/chef-client-run/host-lock.ts';
 import { freshDirectory, start, until } from '../parts/process.ts';
 
 const never = new AbortController().signal;
@@ -23,7 +23,7 @@ const alive = (pid: number) => {
 
 /** Has another process run a command, and kills that process while the command runs. */
 async function killStarterOf(command: string[], timeoutMs: number): Promise<void> {
-  const module = new URL('../../src/jobs/command.ts', import.meta.url).href;
+  const module = new URL('../../src/jobs/chef-client-run/command.ts', import.meta.url).href;
   const starter = await start(process.execPath, {
     args: [
       '--input-type=module',

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectRedis } from '../../src/clients/redis/connections.ts';
 import { parseRedisUrl } from '../../src/clients/redis/url.ts';
-import { announcer, type Dispatcher, handOver, QUEUE } from '../../src/jobs/dispatch.ts';
+import { announcer, type Dispatcher, handOver, QUEUE } from '../../src/jobs/outbox.ts';
 import { loadScripts } from '../../src/jobs/scripts.ts';
 import { until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';

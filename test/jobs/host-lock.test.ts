@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { hostLock, lockDirectory } from '../../src/jobs/host-lock.ts';
+import { hostLock, lockDirectory } from '../../src/jobs/chef-client-run/host-lock.ts';
 import { freshDirectory } from '../parts/process.ts';
 
 const UID = process.getuid?.();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JOB_KINDS, JOB_STATES, type JobState } from '../../src/domain/job.ts';
-import { takeCensus } from '../../src/jobs/census.ts';
-import { lastHours } from '../../src/jobs/hours.ts';
+import { takeCensus } from '../../src/jobs/counts.ts';
+import { lastHours } from '../../src/jobs/hourly-counts.ts';
 import type { JobFilter } from '../../src/jobs/job-filter.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { instanceId } from '../parts/world.ts';

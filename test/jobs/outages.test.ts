@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { AppError } from '../../src/domain/errors.ts';
-import { Outages } from '../../src/jobs/outage.ts';
+import { Outages } from '../../src/jobs/outages.ts';
 import { until } from '../parts/process.ts';
 
 const log = pino({ level: 'silent' });

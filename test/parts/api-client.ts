@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '../../src/domain/job.ts';
-import type { TriggerStatus } from '../../src/jobs/trigger.ts';
+import type { TriggerStatus } from '../../src/jobs/chef-client-run/trigger.ts';
 import { until } from './process.ts';
 import { TOKEN } from './service.ts';
 

@@ -1,6 +1,6 @@
 import type { Raise } from '../../alerts/alerts.ts';
 import { alert } from '../../domain/alert.ts';
-import type { Step } from '../run.ts';
+import type { Step } from '../run-steps.ts';
 
 /** Tells people first: whoever asks for a node back was hit by a deletion. */
 export function alertStep({ raise }: { raise: Raise }): Step {

@@ -1,6 +1,6 @@
 import type { Archive } from '../../clients/archive/archive.ts';
 import type { ChefClient } from '../../clients/chef/client.ts';
-import type { Step } from '../run.ts';
+import type { Step } from '../run-steps.ts';
 
 /** Saves node and client as the Chef server has them; nothing is deleted before this is done. */
 export function archiveStep({ chef, archive }: { chef: ChefClient; archive: Archive }): Step {

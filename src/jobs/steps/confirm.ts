@@ -4,7 +4,7 @@ import { AppError, describe, type Reason } from '../../domain/errors.ts';
 import { isOnlyClaimed } from '../../domain/evidence.ts';
 import { type InstanceEnd, instanceEnd, type Observed } from '../../domain/instance-end.ts';
 import type { Facts, JobRecord } from '../record.ts';
-import type { StepContext } from '../run.ts';
+import type { StepContext } from '../run-steps.ts';
 
 export interface ConfirmDependencies {
   ec2: Pick<Ec2Client, 'instanceState'>;

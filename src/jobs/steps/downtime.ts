@@ -3,7 +3,7 @@ import type { NagiosClient } from '../../clients/nagios/client.ts';
 import { isApproved } from '../../domain/deletion-guard.ts';
 import { AppError, describe } from '../../domain/errors.ts';
 import type { AskedDowntime, JobRecord } from '../record.ts';
-import { Later, type Step, type StepContext, type StepResult } from '../run.ts';
+import { Later, type Step, type StepContext, type StepResult } from '../run-steps.ts';
 import { describeSearch, type HostSearch, monitorHosts } from './monitor-host.ts';
 
 export interface DowntimeDependencies {

@@ -6,7 +6,7 @@ import { AppError } from '../../domain/errors.ts';
 import { isSaidBy, namedNode } from '../../domain/evidence.ts';
 import { isNodeName } from '../../domain/identifiers.ts';
 import type { Facts, JobRecord } from '../record.ts';
-import type { Step, StepContext, StepResult } from '../run.ts';
+import type { Step, StepContext, StepResult } from '../run-steps.ts';
 import type { NodeReading } from './look.ts';
 import { monitorFacts } from './monitor-host.ts';
 

@@ -9,7 +9,7 @@ import {
 } from '../../domain/deletion-guard.ts';
 import { AppError, type Reason } from '../../domain/errors.ts';
 import type { JobRecord } from '../record.ts';
-import type { Step, StepContext, StepResult } from '../run.ts';
+import type { Step, StepContext, StepResult } from '../run-steps.ts';
 import type { LastSaid } from '../store.ts';
 import { archivedFingerprints } from './archived-client.ts';
 import { type ConfirmDependencies, confirmEnd } from './confirm.ts';

@@ -6,7 +6,7 @@ import { instanceEnd } from '../../domain/instance-end.ts';
 import { isOurHook } from '../../lib/glob.ts';
 import { actionKey, pendingActions } from '../pending-actions.ts';
 import type { JobRecord } from '../record.ts';
-import type { Step } from '../run.ts';
+import type { Step } from '../run-steps.ts';
 import { whyGone } from './gone-action.ts';
 
 export interface LifecycleDependencies {

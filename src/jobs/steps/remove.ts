@@ -2,7 +2,7 @@ import type { ChefClient } from '../../clients/chef/client.ts';
 import { holdFor, machineOf, notApproved } from '../../domain/deletion-guard.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { JobRecord } from '../record.ts';
-import type { Step, StepContext, StepResult } from '../run.ts';
+import type { Step, StepContext, StepResult } from '../run-steps.ts';
 import { lookAt, type NodeReading, reasonsAgainst, terminationOf } from './look.ts';
 
 export interface RemoveDependencies extends NodeReading {

@@ -1,7 +1,7 @@
 import type { Archive } from '../../clients/archive/archive.ts';
 import type { NagiosClient } from '../../clients/nagios/client.ts';
 import type { JobRecord } from '../record.ts';
-import type { Step } from '../run.ts';
+import type { Step } from '../run-steps.ts';
 import { downtimeComment, withoutNagios } from './downtime.ts';
 
 export interface CancelDependencies {

@@ -3,7 +3,7 @@ import { isApproved } from '../../domain/deletion-guard.ts';
 import { AppError } from '../../domain/errors.ts';
 import { isInstanceId } from '../../domain/identifiers.ts';
 import type { JobRecord } from '../record.ts';
-import type { Step } from '../run.ts';
+import type { Step } from '../run-steps.ts';
 import type { LastSaid } from '../store.ts';
 import { overruled } from './overruled.ts';
 import { type Choice, type ChoiceDependencies, chooseArchives } from './restore-choice.ts';

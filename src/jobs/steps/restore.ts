@@ -5,7 +5,7 @@ import { isApproved } from '../../domain/deletion-guard.ts';
 import { AppError } from '../../domain/errors.ts';
 import { isInstanceId } from '../../domain/identifiers.ts';
 import type { JobRecord } from '../record.ts';
-import type { Step, StepResult } from '../run.ts';
+import type { Step, StepResult } from '../run-steps.ts';
 import { type ChoiceDependencies, instanceOf } from './restore-choice.ts';
 import { nodeOf, wish } from './restore-find.ts';
 

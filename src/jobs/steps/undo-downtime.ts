@@ -2,7 +2,7 @@ import type { NagiosClient } from '../../clients/nagios/client.ts';
 import { AppError, describe } from '../../domain/errors.ts';
 import type { JobRecord } from '../record.ts';
 import { fateOf } from '../retry.ts';
-import type { StepResult } from '../run.ts';
+import type { StepResult } from '../run-steps.ts';
 import { downtimeComment } from './downtime.ts';
 
 /** Nagios writes its status every ten seconds by default (`status_update_interval`). */

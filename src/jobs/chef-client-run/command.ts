@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { describe } from '../domain/errors.ts';
+import { describe } from '../../domain/errors.ts';
 
 export interface CommandResult {
   /** null where a signal ended it or it could not be started; the output says which. */

@@ -1,14 +1,14 @@
-import type { Steps } from './run.ts';
-import { alertStep } from './steps/alert.ts';
-import { archiveStep } from './steps/archive.ts';
-import { confirmDowntimeStep, downtimeStep } from './steps/downtime.ts';
-import { findStep } from './steps/find.ts';
-import { guardStep } from './steps/guard.ts';
-import { completeLifecycleStep } from './steps/lifecycle.ts';
-import { deleteClientStep, deleteNodeStep, verifyStep } from './steps/remove.ts';
-import { recreateClientStep, recreateNodeStep } from './steps/restore.ts';
-import { cancelDowntimeStep } from './steps/restore-downtime.ts';
-import { findLostStep } from './steps/restore-find.ts';
+import type { Steps } from '../run-steps.ts';
+import { alertStep } from './alert.ts';
+import { archiveStep } from './archive.ts';
+import { confirmDowntimeStep, downtimeStep } from './downtime.ts';
+import { findStep } from './find.ts';
+import { guardStep } from './guard.ts';
+import { completeLifecycleStep } from './lifecycle.ts';
+import { deleteClientStep, deleteNodeStep, verifyStep } from './remove.ts';
+import { recreateClientStep, recreateNodeStep } from './restore.ts';
+import { cancelDowntimeStep } from './restore-downtime.ts';
+import { findLostStep } from './restore-find.ts';
 
 type StepDependencies = Parameters<typeof archiveStep>[0] &
   Parameters<typeof downtimeStep>[0] &

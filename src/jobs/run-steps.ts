@@ -3,7 +3,7 @@ import { isApproved } from '../domain/deletion-guard.ts';
 import { AppError, describe } from '../domain/errors.ts';
 import type { StepName } from '../domain/job.ts';
 import { plan } from '../domain/plan.ts';
-import type { Dispatcher } from './dispatch.ts';
+import type { Dispatcher } from './outbox.ts';
 import { pendingActions } from './pending-actions.ts';
 import type { Facts, JobRecord } from './record.ts';
 import { overruledByEnsure } from './steps/overruled.ts';

@@ -4,7 +4,7 @@ import type { Raise } from '../alerts/alerts.ts';
 import { alert } from '../domain/alert.ts';
 import { describe } from '../domain/errors.ts';
 import { OPEN_STATES } from '../domain/job.ts';
-import type { Dispatcher } from './dispatch.ts';
+import type { Dispatcher } from './outbox.ts';
 import type { JobRecord } from './record.ts';
 import type { RunScript } from './scripts.ts';
 import type { Sighting } from './steps/return.ts';

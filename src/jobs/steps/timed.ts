@@ -1,4 +1,4 @@
-import { isLeft, type Step, type Steps } from './run.ts';
+import { isLeft, type Step, type Steps } from '../run-steps.ts';
 
 /** @param outcome as recorded; `left` where the job went on elsewhere or waits for its turn */
 export type ObserveStep = (

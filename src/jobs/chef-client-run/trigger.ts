@@ -3,12 +3,12 @@ import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { redisFault } from '../clients/redis/fault.ts';
-import { describe } from '../domain/errors.ts';
-import { backoff } from '../lib/backoff.ts';
+import { redisFault } from '../../clients/redis/fault.ts';
+import { describe } from '../../domain/errors.ts';
+import { backoff } from '../../lib/backoff.ts';
+import type { RunScript } from '../scripts.ts';
 import { type CommandResult, longestRunMs, runCommand } from './command.ts';
 import { type HostLock, hostLock } from './host-lock.ts';
-import type { RunScript } from './scripts.ts';
 
 export interface TriggerOptions {
   prefix: string;

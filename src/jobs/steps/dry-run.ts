@@ -1,10 +1,10 @@
-import type { LifecycleResult } from '../clients/aws/autoscaling.ts';
-import { isOurHook } from '../lib/glob.ts';
-import type { JobRecord } from './record.ts';
-import type { Step, Steps } from './run.ts';
-import { type DowntimeDependencies, withoutNagios } from './steps/downtime.ts';
-import { describeSearch, monitorHosts } from './steps/monitor-host.ts';
-import { nodeOf } from './steps/restore-find.ts';
+import type { LifecycleResult } from '../../clients/aws/autoscaling.ts';
+import { isOurHook } from '../../lib/glob.ts';
+import type { JobRecord } from '../record.ts';
+import type { Step, Steps } from '../run-steps.ts';
+import { type DowntimeDependencies, withoutNagios } from './downtime.ts';
+import { describeSearch, monitorHosts } from './monitor-host.ts';
+import { nodeOf } from './restore-find.ts';
 
 export interface DryDependencies extends DowntimeDependencies {
   stamp: (jobId: string) => Promise<void>;

@@ -1,5 +1,5 @@
-import type { Tracing } from '../observability/tracing.ts';
-import type { Step, Steps } from './run.ts';
+import type { Tracing } from '../../observability/tracing.ts';
+import type { Step, Steps } from '../run-steps.ts';
 
 /** The same steps; each attempt is a span in the trace of the news that the job came from. */
 export function tracedSteps(steps: Steps, { span }: Tracing): Steps {
