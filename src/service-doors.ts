@@ -1,10 +1,10 @@
 import { createApp, createHealthApp } from './api/app.ts';
-import { countedVerify } from './api/counted.ts';
-import { type Health, watchHealth } from './api/health.ts';
-import { type Listening, listen } from './api/listen.ts';
-import { type Live, liveStream } from './api/live.ts';
-import type { Scrape } from './api/metrics.ts';
-import { type Poller, startPoller } from './api/sqs.ts';
+import { countedVerify } from './api/counted-receive.ts';
+import { type Health, watchHealth } from './api/routes/health.ts';
+import { type Live, liveStream } from './api/routes/live.ts';
+import type { Scrape } from './api/routes/metrics.ts';
+import { type Listening, listen } from './api/server.ts';
+import { type Poller, startPoller } from './api/sqs/poller.ts';
 import { changesIn } from './clients/redis/subscribe.ts';
 import type { Settings } from './config.ts';
 import { pairNames } from './domain/pair-names.ts';

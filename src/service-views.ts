@@ -1,6 +1,6 @@
-import type { Probes } from './api/health.ts';
-import { type Scrape, scraper } from './api/metrics.ts';
-import { queueDepths } from './api/queue-depths.ts';
+import type { Probes } from './api/routes/health.ts';
+import { type Scrape, scraper } from './api/routes/metrics.ts';
+import { queueDepths } from './api/sqs/queue-depths.ts';
 import type { SqsClient } from './clients/aws/sqs.ts';
 import { takeCensus } from './jobs/counts.ts';
 import type { Base } from './service-base.ts';

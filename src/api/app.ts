@@ -8,20 +8,20 @@ import type { Trigger } from '../jobs/chef-client-run/trigger.ts';
 import type { Dispatcher } from '../jobs/outbox.ts';
 import type { JobStore } from '../jobs/store.ts';
 import type { Tracing } from '../observability/tracing.ts';
-import { archiveRoutes } from './archives.ts';
 import { identify, requireCaller } from './auth.ts';
-import { eventRoutes } from './events.ts';
-import { type Health, healthRoutes } from './health.ts';
-import { jobRoutes } from './jobs.ts';
-import { type Live, liveRoutes } from './live.ts';
-import { metricsRoutes, type Scrape } from './metrics.ts';
-import { pageRoutes } from './page.ts';
 import { notFound, problems } from './problem.ts';
-import { QUEUES, queueBoard, tokenOfCookie } from './queues.ts';
 import type { Receive } from './receive.ts';
-import { type SnsDoor, snsRoutes } from './sns.ts';
-import { type SummarySources, summaryRoutes } from './summary.ts';
-import { tracedRequests } from './traced.ts';
+import { archiveRoutes } from './routes/archives.ts';
+import { pageRoutes } from './routes/dashboard.ts';
+import { eventRoutes } from './routes/events.ts';
+import { type Health, healthRoutes } from './routes/health.ts';
+import { jobRoutes } from './routes/jobs.ts';
+import { type Live, liveRoutes } from './routes/live.ts';
+import { metricsRoutes, type Scrape } from './routes/metrics.ts';
+import { QUEUES, queueBoard, tokenOfCookie } from './routes/queues.ts';
+import { type SummarySources, summaryRoutes } from './routes/summary.ts';
+import { type SnsDoor, snsRoutes } from './sns/endpoint.ts';
+import { tracedRequests } from './traced-receive.ts';
 
 declare module 'express-serve-static-core' {
   interface Request {

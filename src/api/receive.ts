@@ -3,7 +3,7 @@ import type { Event, News } from '../domain/event.ts';
 import { decide } from '../domain/policy.ts';
 import type { Dispatcher } from '../jobs/outbox.ts';
 import type { JobStore, RemovedFromQuarantine } from '../jobs/store.ts';
-import type { VerifyHost } from './verify-host.ts';
+import type { VerifyHost } from './host/verify.ts';
 
 /** What became of news: the body of every positive answer to SNS. */
 export type Receipt =

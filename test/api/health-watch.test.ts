@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
-import { type Probes, watchHealth } from '../../src/api/health.ts';
+import { type Probes, watchHealth } from '../../src/api/routes/health.ts';
 import { AppError } from '../../src/domain/errors.ts';
 
 const AWAY = new AppError('unavailable', 'Chef server GET https://chef.internal/nodes: connect ECONNREFUSED');

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type HostTrust, hostGate, type VerifyHost } from '../../src/api/verify-host.ts';
+import { type HostTrust, hostGate, type VerifyHost } from '../../src/api/host/verify.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import { parseEvent } from '../../src/domain/parse-event.ts';
 import type { Service } from '../../src/service.ts';

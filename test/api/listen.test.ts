@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Listening, listen } from '../../src/api/listen.ts';
+import { type Listening, listen } from '../../src/api/server.ts';
 import { type CertificateAuthority, makeCertificateAuthority } from '../parts/certificates.ts';
 import { freshDirectory, until } from '../parts/process.ts';
 

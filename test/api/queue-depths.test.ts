@@ -1,7 +1,7 @@
 import { CreateQueueCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type QueueDepth, queueDepths } from '../../src/api/queue-depths.ts';
+import { type QueueDepth, queueDepths } from '../../src/api/sqs/queue-depths.ts';
 import { SqsClient } from '../../src/clients/aws/sqs.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { until } from '../parts/process.ts';

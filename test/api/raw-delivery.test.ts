@@ -1,7 +1,7 @@
 import express from 'express';
 import request from 'supertest';
 import { expect, test } from 'vitest';
-import { snsRoutes } from '../../src/api/sns.ts';
+import { snsRoutes } from '../../src/api/sns/endpoint.ts';
 import type { Alert } from '../../src/domain/alert.ts';
 
 const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:deaths';

@@ -7,10 +7,10 @@ import {
 } from '@aws-sdk/client-sqs';
 import { pino } from 'pino';
 import type { Delivery, Receipt } from '../../src/api/receive.ts';
-import { type Poller, type PollerDependencies, startPoller } from '../../src/api/sqs.ts';
-import { snsGate } from '../../src/api/verify-sns.ts';
+import { SigningCertificates } from '../../src/api/sns/signing-certificates.ts';
+import { snsGate } from '../../src/api/sns/verify.ts';
+import { type Poller, type PollerDependencies, startPoller } from '../../src/api/sqs/poller.ts';
 import { SqsClient } from '../../src/clients/aws/sqs.ts';
-import { SigningCertificates } from '../../src/clients/signing-certificate.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { until } from '../parts/process.ts';
 import { type SnsPublisher, startSnsPublisher } from '../parts/sns-publisher.ts';

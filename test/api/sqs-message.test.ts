@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readMessage } from '../../src/api/sqs-message.ts';
-import type { VerifySns } from '../../src/api/verify-sns.ts';
+import type { VerifySns } from '../../src/api/sns/verify.ts';
+import { readMessage } from '../../src/api/sqs/message.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import type { PlaceOf } from '../../src/domain/places.ts';
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { beforeAll, expect, test } from 'vitest';
-import { snsGate } from '../../src/api/verify-sns.ts';
+import { snsGate } from '../../src/api/sns/verify.ts';
 import { type Certificate, makeSelfSigned } from '../parts/certificates.ts';
 import { signMessage } from '../parts/sns-message.ts';
 

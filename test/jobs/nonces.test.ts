@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { nonceRegister } from '../../src/jobs/nonces.ts';
+import { nonceRegister } from '../../src/api/host/nonces.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 
 let server: RedisServer;

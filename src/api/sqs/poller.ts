@@ -1,15 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { QueueMessage, SqsClient } from '../clients/aws/sqs.ts';
-import { AppError, describe } from '../domain/errors.ts';
-import type { News } from '../domain/event.ts';
-import type { PlaceOf } from '../domain/places.ts';
-import { backoff } from '../lib/backoff.ts';
-import { keepTrying } from '../lib/retry-until-aborted.ts';
-import type { Receive } from './receive.ts';
-import { Hand } from './sqs-hand.ts';
-import { readMessage } from './sqs-message.ts';
-import type { VerifySns } from './verify-sns.ts';
+import type { QueueMessage, SqsClient } from '../../clients/aws/sqs.ts';
+import { AppError, describe } from '../../domain/errors.ts';
+import type { News } from '../../domain/event.ts';
+import type { PlaceOf } from '../../domain/places.ts';
+import { backoff } from '../../lib/backoff.ts';
+import { keepTrying } from '../../lib/retry-until-aborted.ts';
+import type { Receive } from '../receive.ts';
+import type { VerifySns } from '../sns/verify.ts';
+import { Hand } from './in-flight.ts';
+import { readMessage } from './message.ts';
 
 export interface PollerDependencies {
   sqs: SqsClient;

@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
-import { AppError, describe } from '../domain/errors.ts';
-import { readEnvelope, type SnsEnvelope } from './sns-envelope.ts';
-import { checkSignature } from './sns-signature.ts';
+import { AppError, describe } from '../../domain/errors.ts';
+import { readEnvelope, type SnsEnvelope } from './envelope.ts';
+import { checkSignature } from './signature.ts';
 
 export interface SnsTrust {
   /** Topics that are believed. */

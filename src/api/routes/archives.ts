@@ -1,6 +1,6 @@
 import { Router } from 'express';
-import type { Archive, ArchiveListing, ArchiveRecord } from '../clients/archive/archive.ts';
-import { AppError } from '../domain/errors.ts';
+import type { Archive, ArchiveListing, ArchiveRecord } from '../../clients/archive/archive.ts';
+import { AppError } from '../../domain/errors.ts';
 
 /** What was saved before deletions: `GET /archives`, `GET /archives/{id}`. */
 export function archiveRoutes(archive: Archive): Router {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import express, { type RequestHandler, Router } from 'express';
 
-const FILES = new URL('../page/', import.meta.url).pathname;
-const CONTRACT = new URL('../../openapi.yaml', import.meta.url);
+const FILES = new URL('../../page/', import.meta.url).pathname;
+const CONTRACT = new URL('../../../openapi.yaml', import.meta.url);
 
 /** Nothing but this service's own files runs, loads or is asked, and nobody frames it. */
 const POLICY =
@@ -27,6 +27,6 @@ export function pageRoutes(): Router {
 }
 
 async function render(): Promise<string> {
-  const [{ parse }, { reference }] = await Promise.all([import('yaml'), import('./reference.ts')]);
+  const [{ parse }, { reference }] = await Promise.all([import('yaml'), import('./api-reference.ts')]);
   return reference(parse(readFileSync(CONTRACT, 'utf8')));
 }

@@ -3,7 +3,7 @@ import type { News } from '../domain/event.ts';
 import { decide } from '../domain/policy.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Receive } from './receive.ts';
-import type { VerifySns } from './verify-sns.ts';
+import type { VerifySns } from './sns/verify.ts';
 
 type Instruments = Pick<Metrics, 'events' | 'doubtful' | 'lag'>;
 

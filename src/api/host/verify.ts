@@ -1,12 +1,12 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ArchivedKeys } from '../clients/archived-keys.ts';
-import type { ClientKey } from '../clients/chef/keys.ts';
-import { AppError, describe, type HoldCode, type Reason } from '../domain/errors.ts';
-import type { Event, News } from '../domain/event.ts';
-import type { HostSignature } from '../domain/host-signature.ts';
-import { keyFingerprint } from '../domain/key-fingerprint.ts';
-import type { ClaimNonce } from '../jobs/nonces.ts';
+import type { ClientKey } from '../../clients/chef/keys.ts';
+import { AppError, describe, type HoldCode, type Reason } from '../../domain/errors.ts';
+import type { Event, News } from '../../domain/event.ts';
+import type { HostSignature } from '../../domain/host-signature.ts';
+import { keyFingerprint } from '../../domain/key-fingerprint.ts';
+import type { ArchivedKeys } from './archived-keys.ts';
+import type { ClaimNonce } from './nonces.ts';
 
 export interface HostTrust {
   /** Whether a message without a signature is doubted. One with a wrong signature always is. */

@@ -1,4 +1,4 @@
-import { AppError } from '../domain/errors.ts';
+import { AppError } from '../../domain/errors.ts';
 
 /** What SNS wraps around a message, in its own words. */
 export interface SnsEnvelope {

@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Request, Router } from 'express';
-import { AppError, type HoldCode } from '../domain/errors.ts';
-import type { Job, JobState } from '../domain/job.ts';
-import type { Trigger } from '../jobs/chef-client-run/trigger.ts';
-import type { JobFilter } from '../jobs/job-filter.ts';
-import type { Dispatcher } from '../jobs/outbox.ts';
-import type { JobRecord } from '../jobs/record.ts';
-import type { Change, JobStore } from '../jobs/store.ts';
+import { AppError, type HoldCode } from '../../domain/errors.ts';
+import type { Job, JobState } from '../../domain/job.ts';
+import type { Trigger } from '../../jobs/chef-client-run/trigger.ts';
+import type { JobFilter } from '../../jobs/job-filter.ts';
+import type { Dispatcher } from '../../jobs/outbox.ts';
+import type { JobRecord } from '../../jobs/record.ts';
+import type { Change, JobStore } from '../../jobs/store.ts';
 
 export interface JobRouteDependencies {
   store: JobStore;

@@ -1,8 +1,8 @@
 import { Router } from 'express';
-import type { AlertCounts } from '../alerts/alerts.ts';
-import type { Census } from '../jobs/counts.ts';
-import type { Metrics } from '../observability/metrics.ts';
-import type { QueueDepth } from './queue-depths.ts';
+import type { AlertCounts } from '../../alerts/alerts.ts';
+import type { Census } from '../../jobs/counts.ts';
+import type { Metrics } from '../../observability/metrics.ts';
+import type { QueueDepth } from '../sqs/queue-depths.ts';
 
 export interface MetricsSources {
   /** Of Redis, and so the same in every process. */

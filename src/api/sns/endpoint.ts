@@ -1,14 +1,14 @@
 import { type RequestHandler, Router, text } from 'express';
-import type { Raise } from '../alerts/alerts.ts';
-import { alert } from '../domain/alert.ts';
-import { AppError } from '../domain/errors.ts';
-import { parseEvent } from '../domain/parse-event.ts';
-import type { PlaceOf } from '../domain/places.ts';
-import { saidAt } from '../domain/said-at.ts';
-import { decode } from './decode.ts';
-import { RateLimit } from './rate-limit.ts';
-import type { Receipt, Receive } from './receive.ts';
-import type { VerifySns } from './verify-sns.ts';
+import type { Raise } from '../../alerts/alerts.ts';
+import { alert } from '../../domain/alert.ts';
+import { AppError } from '../../domain/errors.ts';
+import { parseEvent } from '../../domain/parse-event.ts';
+import type { PlaceOf } from '../../domain/places.ts';
+import { saidAt } from '../../domain/said-at.ts';
+import { decode } from '../decode.ts';
+import { RateLimit } from '../rate-limit.ts';
+import type { Receipt, Receive } from '../receive.ts';
+import type { VerifySns } from './verify.ts';
 
 export interface SnsDoor {
   verify: VerifySns;

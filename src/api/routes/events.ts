@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Router } from 'express';
-import type { Archive } from '../clients/archive/archive.ts';
-import { AppError } from '../domain/errors.ts';
-import type { Event } from '../domain/event.ts';
-import type { JobStore } from '../jobs/store.ts';
-import type { Receive } from './receive.ts';
+import type { Archive } from '../../clients/archive/archive.ts';
+import { AppError } from '../../domain/errors.ts';
+import type { Event } from '../../domain/event.ts';
+import type { JobStore } from '../../jobs/store.ts';
+import type { Receive } from '../receive.ts';
 
 type EventRequest = Omit<Extract<Event, { kind: 'request' }>, 'kind' | 'method'> & {
   kind: 'delete' | 'ensure';

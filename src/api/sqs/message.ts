@@ -1,13 +1,13 @@
-import type { QueueMessage } from '../clients/aws/sqs.ts';
-import { AppError } from '../domain/errors.ts';
-import type { News } from '../domain/event.ts';
-import { parseEvent } from '../domain/parse-event.ts';
-import type { PlaceOf } from '../domain/places.ts';
-import { regionOfQueue } from '../domain/queue-url.ts';
-import { saidAt } from '../domain/said-at.ts';
-import { isFields } from '../lib/json.ts';
-import { decode } from './decode.ts';
-import type { VerifySns } from './verify-sns.ts';
+import type { QueueMessage } from '../../clients/aws/sqs.ts';
+import { AppError } from '../../domain/errors.ts';
+import type { News } from '../../domain/event.ts';
+import { parseEvent } from '../../domain/parse-event.ts';
+import type { PlaceOf } from '../../domain/places.ts';
+import { regionOfQueue } from '../../domain/queue-url.ts';
+import { saidAt } from '../../domain/said-at.ts';
+import { isFields } from '../../lib/json.ts';
+import { decode } from '../decode.ts';
+import type { VerifySns } from '../sns/verify.ts';
 
 /** SNS hands a message to a queue at once; an hour allows for an outage of the queue. */
 const STALE_MS = 3_600_000;

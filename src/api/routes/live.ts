@@ -1,7 +1,7 @@
 import { type Response, Router } from 'express';
-import type { Change, WatchChanges } from '../clients/redis/subscribe.ts';
-import { AppError } from '../domain/errors.ts';
-import type { JobStore } from '../jobs/store.ts';
+import type { Change, WatchChanges } from '../../clients/redis/subscribe.ts';
+import { AppError } from '../../domain/errors.ts';
+import type { JobStore } from '../../jobs/store.ts';
 import { present } from './jobs.ts';
 
 /** Changes within so many milliseconds are told together, so that a burst costs no more than its jobs. */

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Router } from 'express';
 import type { Logger } from 'pino';
-import { describe } from '../domain/errors.ts';
-import { publicReason } from '../domain/public-reason.ts';
+import { describe } from '../../domain/errors.ts';
+import { publicReason } from '../../domain/public-reason.ts';
 
 /** A part that this process needs. */
 interface Probe {
@@ -49,7 +49,7 @@ export function watchHealth(probes: Probes, log: Logger): () => Promise<Health> 
 
 /** `GET /healthz`, `GET /readyz`, `GET /openapi.yaml`: open to everyone, so they tell no names and no secrets. */
 export function healthRoutes(health: () => Promise<Health>): Router {
-  const contract = readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8');
+  const contract = readFileSync(new URL('../../../openapi.yaml', import.meta.url), 'utf8');
   return Router()
     .get('/healthz', (_request, response) => {
       response.json({ process: 'ok' });

@@ -7,7 +7,7 @@ import {
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { reloadingCertificate, type TlsFiles } from './tls-files.ts';
+import { reloadingCertificate, type TlsFiles } from './tls.ts';
 
 export interface ListenOptions {
   host: string;

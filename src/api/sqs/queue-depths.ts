@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { SqsClient } from '../clients/aws/sqs.ts';
-import { describe } from '../domain/errors.ts';
+import type { SqsClient } from '../../clients/aws/sqs.ts';
+import { describe } from '../../domain/errors.ts';
 
 export interface QueueDepth {
   /** The queue's name. */

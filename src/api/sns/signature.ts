@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { Readable } from 'node:stream';
 import { compileFunction } from 'node:vm';
 import type MessageValidator from 'sns-validator';
-import type { SnsEnvelope } from './sns-envelope.ts';
+import type { SnsEnvelope } from './envelope.ts';
 
 const require = createRequire(import.meta.url);
 const file = require.resolve('sns-validator');

@@ -1,6 +1,6 @@
-import type { Archive } from './archive/archive.ts';
-import type { ClientKey } from './chef/keys.ts';
-import { savedKeys } from './chef/restore.ts';
+import type { Archive } from '../../clients/archive/archive.ts';
+import type { ClientKey } from '../../clients/chef/keys.ts';
+import { savedKeys } from '../../clients/chef/restore.ts';
 
 /** What is left of a client that was deleted. */
 export interface ArchivedKeys {

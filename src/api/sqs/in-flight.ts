@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { SqsClient } from '../clients/aws/sqs.ts';
-import { describe } from '../domain/errors.ts';
+import type { SqsClient } from '../../clients/aws/sqs.ts';
+import { describe } from '../../domain/errors.ts';
 
 /** What is finished within so many milliseconds is deleted in one call, if that is not full before. */
 const GATHER_MS = 20;

@@ -1,6 +1,6 @@
 import type { Queue } from 'bullmq';
 import type { RequestHandler } from 'express';
-import { AppError } from '../domain/errors.ts';
+import { AppError } from '../../domain/errors.ts';
 
 export const QUEUES = '/queues';
 /** Set by the page for this path only and until the browser is closed, since a browser sends no token by itself. */

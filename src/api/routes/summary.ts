@@ -1,6 +1,6 @@
 import { Router } from 'express';
-import type { Census } from '../jobs/counts.ts';
-import type { Hour } from '../jobs/hourly-counts.ts';
+import type { Census } from '../../jobs/counts.ts';
+import type { Hour } from '../../jobs/hourly-counts.ts';
 
 export interface SummarySources {
   census: () => Promise<Census>;

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { AppError, describe } from '../domain/errors.ts';
-import { HttpClient, type ObserveCall } from './http/request.ts';
+import { HttpClient, type ObserveCall } from '../../clients/http/request.ts';
+import { AppError, describe } from '../../domain/errors.ts';
 
 /** SNS waits 15 seconds for our answer: a server that hangs must not use them up. Waiting for a turn counts. */
 const TIMEOUT_MS = 5_000;
