@@ -1,6 +1,6 @@
+import { startService } from './app/service.ts';
 import { readSettings, type Settings, SettingsError } from './config.ts';
 import { describe } from './domain/errors.ts';
-import { startService } from './service.ts';
 
 const STOP_LIMIT_MS = 30_000;
 

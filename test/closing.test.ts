@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Closing } from '../src/closing.ts';
+import { Closing } from '../src/app/shutdown.ts';
 
 function opened() {
   const faults: string[] = [];

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { GetQueueAttributesCommand, SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Closing } from '../src/closing.ts';
+import { openClients } from '../src/app/clients.ts';
+import { dryClients } from '../src/app/dry-run.ts';
+import { Closing } from '../src/app/shutdown.ts';
 import { readSettings } from '../src/config.ts';
 import type { Job } from '../src/domain/job.ts';
-import { dryClients } from '../src/dry-run.ts';
-import { openClients } from '../src/open-clients.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { registerNode } from './parts/chef-server.ts';
 import { until } from './parts/process.ts';

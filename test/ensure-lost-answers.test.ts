@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Service } from '../src/service.ts';
+import type { Service } from '../src/app/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { type ChefAclServer, startChefAclServer } from './parts/chef-acl-server.ts';
 import { keyPair } from './parts/chef-server.ts';

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Service } from '../src/app/service.ts';
 import type { Job } from '../src/domain/job.ts';
-import type { Service } from '../src/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { nodeOf, registerNode } from './parts/chef-server.ts';
 import { type Ec2StandIn, startEc2StandIn } from './parts/ec2.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Service } from '../src/service.ts';
+import type { Service } from '../src/app/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { registerNode } from './parts/chef-server.ts';
 import { signHostMessage } from './parts/host-message.ts';

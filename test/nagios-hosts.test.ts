@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Service } from '../src/app/service.ts';
 import type { Job } from '../src/domain/job.ts';
-import type { Service } from '../src/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { type Host, nodeOf, registerNode } from './parts/chef-server.ts';
 import { signHostMessage } from './parts/host-message.ts';

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Service } from '../src/app/service.ts';
 import type { Job } from '../src/domain/job.ts';
-import type { Service } from '../src/service.ts';
 import { type AwsStandIn, CREDENTIALS, startAwsStandIn } from './clients/aws-stand-in.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { registerNode } from './parts/chef-server.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import axe from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Service } from '../src/service.ts';
+import type { Service } from '../src/app/service.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
 import { startBrowser } from './parts/browser.ts';
 import { registerNode } from './parts/chef-server.ts';

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
-import { check } from '../src/check.ts';
+import { check } from '../src/app/check.ts';
 import { readSettings } from '../src/config.ts';
 import { describe as inWords } from '../src/domain/errors.ts';
 import { apiOnly, asOperator } from './api/service-fixture.ts';

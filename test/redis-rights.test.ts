@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { check } from '../src/check.ts';
+import { check } from '../src/app/check.ts';
 import { RedisFault } from '../src/clients/redis/fault.ts';
 import { tryRights } from '../src/clients/redis/rights.ts';
 import { readSettings } from '../src/config.ts';

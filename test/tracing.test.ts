@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Service } from '../src/service.ts';
+import type { Service } from '../src/app/service.ts';
 import { registerNode } from './parts/chef-server.ts';
 import { until } from './parts/process.ts';
 import { startTestService, testEnvironment } from './parts/service.ts';

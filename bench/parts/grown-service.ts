@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { Pool } from 'undici';
-import { Closing } from '../../src/closing.ts';
+import { Closing } from '../../src/app/shutdown.ts';
 import type { Job } from '../../src/domain/job.ts';
 import { until } from '../../test/parts/process.ts';
 import { type RedisServer, startRedis } from '../../test/parts/redis.ts';

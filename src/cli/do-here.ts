@@ -1,4 +1,4 @@
-import { check } from '../check.ts';
+import { check } from '../app/check.ts';
 import { readSettings, type Settings, SettingsError } from '../config.ts';
 import type { SettingsCommand } from './command-table.ts';
 import { type Given, none, type Outcome } from './context.ts';

@@ -1,8 +1,8 @@
-import { Closing } from '../closing.ts';
+import { type Clients, openClients } from '../app/clients.ts';
+import { drySettings } from '../app/dry-run.ts';
+import { Closing } from '../app/shutdown.ts';
 import type { Settings } from '../config.ts';
 import { LOCATION_ATTRIBUTES } from '../domain/aws-location.ts';
-import { drySettings } from '../dry-run.ts';
-import { type Clients, openClients } from '../open-clients.ts';
 import { type Applied, applySweep, type OnApplied } from './apply.ts';
 import { type Comparison, findOrphans, type KnownInstances, suspicion } from './find-orphans.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Service } from '../../src/app/service.ts';
 import { openFileArchive } from '../../src/clients/archive/file/archive.ts';
-import type { Service } from '../../src/service.ts';
 import { type ApiClient, apiClient } from '../parts/api-client.ts';
 import { keyPair } from '../parts/chef-server.ts';
 import { freshDirectory } from '../parts/process.ts';

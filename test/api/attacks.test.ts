@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Service } from '../../src/service.ts';
+import type { Service } from '../../src/app/service.ts';
 import { freshDirectory, until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { type SnsPublisher, startSnsPublisher } from '../parts/sns-publisher.ts';

@@ -1,6 +1,6 @@
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Service } from '../../src/service.ts';
+import type { Service } from '../../src/app/service.ts';
 import { until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { type SnsPublisher, startSnsPublisher } from '../parts/sns-publisher.ts';

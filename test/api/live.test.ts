@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Service } from '../../src/service.ts';
+import type { Service } from '../../src/app/service.ts';
 import { apiClient } from '../parts/api-client.ts';
 import { until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Service } from '../../src/app/service.ts';
 import { takeCensus } from '../../src/jobs/counts.ts';
-import type { Service } from '../../src/service.ts';
 import { openStore } from '../jobs/store-fixture.ts';
 import { type ApiClient, apiClient } from '../parts/api-client.ts';
 import { registerNode, startChefServer } from '../parts/chef-server.ts';

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import request from 'supertest';
-import type { Service } from '../../src/service.ts';
+import type { Service } from '../../src/app/service.ts';
 import { startTestService, TOKEN } from '../parts/service.ts';
 
 /** Settings for the API alone: what is accepted stays queued, since nothing works it. */

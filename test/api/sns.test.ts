@@ -4,7 +4,7 @@ import { CreateTopicCommand, GetSubscriptionAttributesCommand, SubscribeCommand 
 import fc from 'fast-check';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Service } from '../../src/service.ts';
+import type { Service } from '../../src/app/service.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { type SnsPublisher, startSnsPublisher } from '../parts/sns-publisher.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { type Service, startService } from '../../src/app/service.ts';
 import { readSettings } from '../../src/config.ts';
-import { type Service, startService } from '../../src/service.ts';
 import { freshDirectory, type Running, start } from './process.ts';
 
 /** The token of every service that tests start. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe } from './domain/errors.ts';
+import { describe } from '../domain/errors.ts';
 
 interface Opened {
   name: string;

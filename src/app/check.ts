@@ -1,14 +1,14 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { type Logger, pino } from 'pino';
-import { connectRedis } from './clients/redis/connections.ts';
-import { Closing } from './closing.ts';
-import type { Settings } from './config.ts';
-import { AppError, describe } from './domain/errors.ts';
-import { pairNames } from './domain/pair-names.ts';
+import { connectRedis } from '../clients/redis/connections.ts';
+import type { Settings } from '../config.ts';
+import { AppError, describe } from '../domain/errors.ts';
+import { pairNames } from '../domain/pair-names.ts';
+import { lookUp } from '../provisioning/provision.ts';
+import { type Clients, openClients } from './clients.ts';
 import { dryClients } from './dry-run.ts';
-import { type Clients, openClients } from './open-clients.ts';
-import { lookUp } from './provisioning/provision.ts';
+import { Closing } from './shutdown.ts';
 
 /** What was found of one part: all is well, it is not used, or what to do. */
 export interface Finding {

@@ -1,6 +1,6 @@
-import type { Settings } from './config.ts';
-import { AppError } from './domain/errors.ts';
-import type { Clients } from './open-clients.ts';
+import type { Settings } from '../config.ts';
+import { AppError } from '../domain/errors.ts';
+import type { Clients } from './clients.ts';
 
 /**
  * The settings of a service that changes nothing. Its jobs are apart from the real ones (other keys in Redis): it works

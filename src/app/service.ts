@@ -1,10 +1,10 @@
 import { pino } from 'pino';
-import { Closing } from './closing.ts';
-import type { Settings } from './config.ts';
+import type { Settings } from '../config.ts';
+import { openBase } from './context.ts';
 import { drySettings } from './dry-run.ts';
-import { openBase } from './service-base.ts';
-import { openDoors } from './service-doors.ts';
-import { startTrigger, startWork } from './service-work.ts';
+import { openDoors } from './servers.ts';
+import { Closing } from './shutdown.ts';
+import { startTrigger, startWork } from './workers.ts';
 
 export interface Service {
   /** Where it answers. */

@@ -1,21 +1,21 @@
-import { createApp, createHealthApp } from './api/app.ts';
-import { countedVerify } from './api/counted-receive.ts';
-import { type Health, watchHealth } from './api/routes/health.ts';
-import { type Live, liveStream } from './api/routes/live.ts';
-import type { Scrape } from './api/routes/metrics.ts';
-import { type Listening, listen } from './api/server.ts';
-import { type Poller, startPoller } from './api/sqs/poller.ts';
-import { changesIn } from './clients/redis/subscribe.ts';
-import type { Settings } from './config.ts';
-import { pairNames } from './domain/pair-names.ts';
-import { Places } from './domain/places.ts';
-import { takeCensus } from './jobs/counts.ts';
-import { lastHours } from './jobs/hourly-counts.ts';
-import { openQueue } from './jobs/outbox.ts';
-import { keepProvisioned, type Pair } from './provisioning/provision.ts';
-import type { Base } from './service-base.ts';
-import { type Gates, openGates } from './service-gates.ts';
-import { openProbes, openScrape } from './service-views.ts';
+import { createApp, createHealthApp } from '../api/app.ts';
+import { countedVerify } from '../api/counted-receive.ts';
+import { type Health, watchHealth } from '../api/routes/health.ts';
+import { type Live, liveStream } from '../api/routes/live.ts';
+import type { Scrape } from '../api/routes/metrics.ts';
+import { type Listening, listen } from '../api/server.ts';
+import { type Poller, startPoller } from '../api/sqs/poller.ts';
+import { changesIn } from '../clients/redis/subscribe.ts';
+import type { Settings } from '../config.ts';
+import { pairNames } from '../domain/pair-names.ts';
+import { Places } from '../domain/places.ts';
+import { takeCensus } from '../jobs/counts.ts';
+import { lastHours } from '../jobs/hourly-counts.ts';
+import { openQueue } from '../jobs/outbox.ts';
+import { keepProvisioned, type Pair } from '../provisioning/provision.ts';
+import type { Base } from './context.ts';
+import { type Gates, openGates } from './intake.ts';
+import { openProbes, openScrape } from './probes.ts';
 
 /** The roles `api` and `poller`: every way by which news comes in. */
 export async function openDoors(base: Base): Promise<Listening> {

@@ -1,18 +1,18 @@
-import { countedReceive } from './api/counted-receive.ts';
-import { archivedKeys } from './api/host/archived-keys.ts';
-import { nonceRegister } from './api/host/nonces.ts';
-import { hostGate } from './api/host/verify.ts';
-import { type Receive, receiver } from './api/receive.ts';
-import { SigningCertificates } from './api/sns/signing-certificates.ts';
-import { snsGate, type VerifySns } from './api/sns/verify.ts';
-import { tracedReceive } from './api/traced-receive.ts';
-import type { Settings } from './config.ts';
-import { alert } from './domain/alert.ts';
-import { pairNames } from './domain/pair-names.ts';
-import type { Places } from './domain/places.ts';
-import { queueNameOf } from './domain/queue-url.ts';
-import type { RemovedFromQuarantine } from './jobs/store.ts';
-import type { Base } from './service-base.ts';
+import { countedReceive } from '../api/counted-receive.ts';
+import { archivedKeys } from '../api/host/archived-keys.ts';
+import { nonceRegister } from '../api/host/nonces.ts';
+import { hostGate } from '../api/host/verify.ts';
+import { type Receive, receiver } from '../api/receive.ts';
+import { SigningCertificates } from '../api/sns/signing-certificates.ts';
+import { snsGate, type VerifySns } from '../api/sns/verify.ts';
+import { tracedReceive } from '../api/traced-receive.ts';
+import type { Settings } from '../config.ts';
+import { alert } from '../domain/alert.ts';
+import { pairNames } from '../domain/pair-names.ts';
+import type { Places } from '../domain/places.ts';
+import { queueNameOf } from '../domain/queue-url.ts';
+import type { RemovedFromQuarantine } from '../jobs/store.ts';
+import type { Base } from './context.ts';
 
 /** What all news passes, whichever way it comes in. */
 export interface Gates {

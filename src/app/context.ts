@@ -1,19 +1,19 @@
 import type { Logger } from 'pino';
-import { Alerts } from './alerts/alerts.ts';
-import { connectRedis, type RedisConnections } from './clients/redis/connections.ts';
-import { RedisFault } from './clients/redis/fault.ts';
-import type { Closing } from './closing.ts';
-import type { Settings } from './config.ts';
-import { ALERTS, type Alert, alert } from './domain/alert.ts';
-import { describe } from './domain/errors.ts';
+import { Alerts } from '../alerts/alerts.ts';
+import { connectRedis, type RedisConnections } from '../clients/redis/connections.ts';
+import { RedisFault } from '../clients/redis/fault.ts';
+import type { Settings } from '../config.ts';
+import { ALERTS, type Alert, alert } from '../domain/alert.ts';
+import { describe } from '../domain/errors.ts';
+import { Trigger } from '../jobs/chef-client-run/trigger.ts';
+import { announcer, type Dispatcher, handOver } from '../jobs/outbox.ts';
+import { loadScripts, type RunScript } from '../jobs/scripts.ts';
+import { JobStore } from '../jobs/store.ts';
+import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import { NO_TRACING, type Tracing } from '../observability/tracing.ts';
+import { type Clients, openClients } from './clients.ts';
 import { dryClients } from './dry-run.ts';
-import { Trigger } from './jobs/chef-client-run/trigger.ts';
-import { announcer, type Dispatcher, handOver } from './jobs/outbox.ts';
-import { loadScripts, type RunScript } from './jobs/scripts.ts';
-import { JobStore } from './jobs/store.ts';
-import { createMetrics, type Metrics } from './observability/metrics.ts';
-import { NO_TRACING, type Tracing } from './observability/tracing.ts';
-import { type Clients, openClients } from './open-clients.ts';
+import type { Closing } from './shutdown.ts';
 
 /** What every role is built from. */
 export interface Base {
@@ -76,7 +76,7 @@ export async function openBase(settings: Settings, log: Logger, closing: Closing
 /** Loaded where it is wanted: it is larger than the service. */
 async function openTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }: Settings): Promise<Tracing> {
   if (!endpoint) return NO_TRACING;
-  const { openOtlpTracing } = await import('./observability/otlp.ts');
+  const { openOtlpTracing } = await import('../observability/otlp.ts');
   return openOtlpTracing(endpoint.href);
 }
 

@@ -1,9 +1,9 @@
-import type { Probes } from './api/routes/health.ts';
-import { type Scrape, scraper } from './api/routes/metrics.ts';
-import { queueDepths } from './api/sqs/queue-depths.ts';
-import type { SqsClient } from './clients/aws/sqs.ts';
-import { takeCensus } from './jobs/counts.ts';
-import type { Base } from './service-base.ts';
+import type { Probes } from '../api/routes/health.ts';
+import { type Scrape, scraper } from '../api/routes/metrics.ts';
+import { queueDepths } from '../api/sqs/queue-depths.ts';
+import type { SqsClient } from '../clients/aws/sqs.ts';
+import { takeCensus } from '../jobs/counts.ts';
+import type { Base } from './context.ts';
 
 /** How each part that this process needs is looked at. @param queues URLs of those that are read */
 export function openProbes({ settings, clients, redis }: Base, queues: ReadonlySet<string>): Probes {

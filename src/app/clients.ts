@@ -1,23 +1,23 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
-import type { AlertChannel } from './alerts/channel.ts';
-import { snsAlerts } from './alerts/sns-channel.ts';
-import { webhookAlerts } from './alerts/webhook-channel.ts';
-import type { Archive } from './clients/archive/archive.ts';
-import { openFileArchive } from './clients/archive/file/archive.ts';
-import { AutoScalingClient } from './clients/aws/autoscaling.ts';
-import type { AwsOptions } from './clients/aws/connection.ts';
-import { Ec2Client } from './clients/aws/ec2.ts';
-import { SnsClient } from './clients/aws/sns.ts';
-import { SqsClient } from './clients/aws/sqs.ts';
-import { ChefClient } from './clients/chef/client.ts';
-import { readCredentials } from './clients/chef/credentials.ts';
-import { readCertificates, readTrustedCerts } from './clients/chef/trusted-certificates.ts';
-import type { ObserveCall } from './clients/http/request.ts';
-import { NagiosClient } from './clients/nagios/client.ts';
-import type { Closing } from './closing.ts';
-import { type Settings, SettingsError } from './config.ts';
-import { describe } from './domain/errors.ts';
+import type { AlertChannel } from '../alerts/channel.ts';
+import { snsAlerts } from '../alerts/sns-channel.ts';
+import { webhookAlerts } from '../alerts/webhook-channel.ts';
+import type { Archive } from '../clients/archive/archive.ts';
+import { openFileArchive } from '../clients/archive/file/archive.ts';
+import { AutoScalingClient } from '../clients/aws/autoscaling.ts';
+import type { AwsOptions } from '../clients/aws/connection.ts';
+import { Ec2Client } from '../clients/aws/ec2.ts';
+import { SnsClient } from '../clients/aws/sns.ts';
+import { SqsClient } from '../clients/aws/sqs.ts';
+import { ChefClient } from '../clients/chef/client.ts';
+import { readCredentials } from '../clients/chef/credentials.ts';
+import { readCertificates, readTrustedCerts } from '../clients/chef/trusted-certificates.ts';
+import type { ObserveCall } from '../clients/http/request.ts';
+import { NagiosClient } from '../clients/nagios/client.ts';
+import { type Settings, SettingsError } from '../config.ts';
+import { describe } from '../domain/errors.ts';
+import type { Closing } from './shutdown.ts';
 
 /** Every way out of the service. */
 export interface Clients {
@@ -114,7 +114,7 @@ function openAlertChannels(
 async function openArchive(url: string, aws: AwsOptions): Promise<Archive> {
   if (url.startsWith('s3://')) {
     // Loaded where it is wanted: the SDK's client of S3 is large.
-    const { openS3Archive } = await import('./clients/archive/s3/archive.ts');
+    const { openS3Archive } = await import('../clients/archive/s3/archive.ts');
     const { host: bucket, pathname, search } = new URL(url);
     const encryption = search ? 'bucket' : 'AES256';
     return openS3Archive({ ...aws, bucket, prefix: decodeURIComponent(pathname), encryption });
