@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import express, { type RequestHandler, Router } from 'express';
 
-const FILES = new URL('../../page/', import.meta.url).pathname;
+const FILES = new URL('../../dashboard/', import.meta.url).pathname;
 const CONTRACT = new URL('../../../openapi.yaml', import.meta.url);
 
 /** Nothing but this service's own files runs, loads or is asked, and nobody frames it. */
