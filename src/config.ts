@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { parseRedisUrl } from './clients/redis/url.ts';
-import { describe } from './domain/errors.ts';
+import { describe, SettingsError } from './domain/errors.ts';
+import { isGlob } from './domain/glob.ts';
 import { lengthFault } from './domain/pair-names.ts';
-import { isGlob } from './lib/glob.ts';
 import { normalizePem } from './lib/pem.ts';
 
 const list = z
@@ -260,18 +260,6 @@ export const schema = z.object({
 });
 
 export type Settings = z.output<typeof schema>;
-
-/** Every fault in the settings, by name. */
-export class SettingsError extends Error {
-  override readonly name = 'SettingsError';
-  readonly faults: string[];
-  constructor(faults: string[]) {
-    super(
-      `${faults.length} of the settings cannot be used:\n${faults.map(fault => `  ${fault}\n`).join('')}`,
-    );
-    this.faults = faults;
-  }
-}
 
 /**
  * The settings from environment variables; an empty variable counts as unset.

@@ -1,6 +1,6 @@
 import { startService } from './app/service.ts';
-import { readSettings, type Settings, SettingsError } from './config.ts';
-import { describe } from './domain/errors.ts';
+import { readSettings, type Settings } from './config.ts';
+import { describe, SettingsError } from './domain/errors.ts';
 
 const STOP_LIMIT_MS = 30_000;
 

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { settingsTable, withTable } from '../scripts/settings-table.ts';
-import { isSecret, readSettings, SettingsError, schema } from '../src/config.ts';
+import { isSecret, readSettings, schema } from '../src/config.ts';
+import { SettingsError } from '../src/domain/errors.ts';
 import { freshDirectory } from './parts/process.ts';
 
 const PEM = '-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----';

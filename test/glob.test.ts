@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { globToRegExp, isGlob, isOurHook } from '../src/lib/glob.ts';
+import { globToRegExp, isGlob, isOurHook } from '../src/domain/glob.ts';
 
 test.each([
   ['*', 'web-asg', 'deregister', true],

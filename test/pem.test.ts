@@ -2,8 +2,8 @@ import { createPrivateKey } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseKey } from '../src/clients/chef/signing.ts';
-import { readSettings, SettingsError } from '../src/config.ts';
-import { describe as inWords } from '../src/domain/errors.ts';
+import { readSettings } from '../src/config.ts';
+import { describe as inWords, SettingsError } from '../src/domain/errors.ts';
 import { normalizePem } from '../src/lib/pem.ts';
 import { keyPair } from './parts/chef-server.ts';
 

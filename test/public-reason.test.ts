@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { publicReason } from '../src/api/routes/public-reason.ts';
 import { RedisFault, redisFault } from '../src/clients/redis/fault.ts';
 import { AppError, type ErrorCode, HTTP_STATUS } from '../src/domain/errors.ts';
-import { publicReason } from '../src/domain/public-reason.ts';
 
 const withCode = (message: string, code: string) => Object.assign(new Error(message), { code });
 

@@ -15,8 +15,8 @@ import { readCredentials } from '../clients/chef/credentials.ts';
 import { readCertificates, readTrustedCerts } from '../clients/chef/trusted-certificates.ts';
 import type { ObserveCall } from '../clients/http/request.ts';
 import { NagiosClient } from '../clients/nagios/client.ts';
-import { type Settings, SettingsError } from '../config.ts';
-import { describe } from '../domain/errors.ts';
+import type { Settings } from '../config.ts';
+import { describe, SettingsError } from '../domain/errors.ts';
 import type { Closing } from './shutdown.ts';
 
 /** Every way out of the service. */

@@ -1,5 +1,6 @@
 import { check } from '../app/check.ts';
-import { readSettings, type Settings, SettingsError } from '../config.ts';
+import { readSettings, type Settings } from '../config.ts';
+import { SettingsError } from '../domain/errors.ts';
 import type { SettingsCommand } from './command-table.ts';
 import { type Given, none, type Outcome } from './context.ts';
 import { CliError } from './error.ts';

@@ -1,4 +1,4 @@
-import type { Swept } from '../sweep/sweep.ts';
+import type { Swept } from '../app/sweep.ts';
 import { columns, table } from './table.ts';
 
 /** For programs. */

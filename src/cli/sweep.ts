@@ -1,6 +1,6 @@
+import { sweep } from '../app/sweep.ts';
 import type { Settings } from '../config.ts';
 import { isAwsRegion } from '../domain/aws-location.ts';
-import { sweep } from '../sweep/sweep.ts';
 import type { Given, Outcome } from './context.ts';
 import { CliError, EXIT_CODE } from './error.ts';
 import { readLiving } from './living.ts';

@@ -1,5 +1,5 @@
-import { globToRegExp } from '../lib/glob.ts';
 import { AppError, type HoldCode, type Reason } from './errors.ts';
+import { globToRegExp } from './glob.ts';
 import type { Approval, Machine } from './job.ts';
 
 /** What is said about a node, as far as it must be true before the node is deleted. */

@@ -174,3 +174,15 @@ export function describe(error: unknown): string {
   }
   return parts.join(': ').replace(/\s+/g, ' ');
 }
+
+/** Every fault in the settings, by name. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly faults: string[];
+  constructor(faults: string[]) {
+    super(
+      `${faults.length} of the settings cannot be used:\n${faults.map(fault => `  ${fault}\n`).join('')}`,
+    );
+    this.faults = faults;
+  }
+}

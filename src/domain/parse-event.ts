@@ -1,9 +1,9 @@
-import { type Fields, isFields } from '../lib/json.ts';
 import { FORMS, isHarmless, judge } from './aws-notices.ts';
 import { AppError } from './errors.ts';
 import type { Event, LifecycleAction } from './event.ts';
 import { readHostSignature } from './host-signature.ts';
 import { isInstanceId, isNagiosHostName, isNodeName } from './identifiers.ts';
+import { type Fields, isFields } from './json.ts';
 import { isRegion } from './queue-url.ts';
 
 /** Where a message arrived. */

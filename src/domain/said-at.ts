@@ -1,4 +1,4 @@
-import { isFields } from '../lib/json.ts';
+import { isFields } from './json.ts';
 
 /** ISO 8601 with a time zone, as AWS and the host's script write it. */
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$/;

@@ -1,9 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { pino } from 'pino';
-import { connectRedis } from '../clients/redis/connections.ts';
-import type { Settings } from '../config.ts';
-import { loadScripts } from '../jobs/scripts.ts';
-import { JobStore } from '../jobs/store.ts';
+import type { JobStore } from '../jobs/store.ts';
 import type { OrphanedNode } from './find-orphans.ts';
 
 /** What became of an orphaned node that was handed to the service. */
@@ -23,28 +19,20 @@ export type OnApplied = (done: number, total: number) => void;
  */
 export async function applySweep(
   orphans: readonly OrphanedNode[],
-  settings: Settings,
+  store: Pick<JobStore, 'accept' | 'get' | 'revive'>,
   onApplied: OnApplied,
 ): Promise<Applied[]> {
-  const { REDIS_URL, REDIS_PREFIX } = settings;
-  const redis = connectRedis(REDIS_URL, REDIS_PREFIX, pino({ level: 'silent' }));
-  try {
-    const run = loadScripts(redis.commands, REDIS_PREFIX);
-    const store = new JobStore(redis.commands, run, REDIS_PREFIX, redis.check);
-    const applied: Applied[] = [];
-    for (const orphan of orphans) {
-      applied.push(await applyOne(orphan, store));
-      onApplied(applied.length, orphans.length);
-    }
-    return applied;
-  } finally {
-    await redis.close();
+  const applied: Applied[] = [];
+  for (const orphan of orphans) {
+    applied.push(await applyOne(orphan, store));
+    onApplied(applied.length, orphans.length);
   }
+  return applied;
 }
 
 async function applyOne(
   { node, instanceId, reason, lastSeen }: OrphanedNode,
-  store: JobStore,
+  store: Pick<JobStore, 'accept' | 'get' | 'revive'>,
 ): Promise<Applied> {
   const event = {
     kind: 'request' as const,

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Router } from 'express';
 import type { Logger } from 'pino';
 import { describe } from '../../domain/errors.ts';
-import { publicReason } from '../../domain/public-reason.ts';
+import { publicReason } from './public-reason.ts';
 
 /** A part that this process needs. */
 interface Probe {

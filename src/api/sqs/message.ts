@@ -1,11 +1,11 @@
 import type { QueueMessage } from '../../clients/aws/sqs.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { News } from '../../domain/event.ts';
+import { isFields } from '../../domain/json.ts';
 import { parseEvent } from '../../domain/parse-event.ts';
 import type { PlaceOf } from '../../domain/places.ts';
 import { regionOfQueue } from '../../domain/queue-url.ts';
 import { saidAt } from '../../domain/said-at.ts';
-import { isFields } from '../../lib/json.ts';
 import { decode } from '../decode.ts';
 import type { VerifySns } from '../sns/verify.ts';
 

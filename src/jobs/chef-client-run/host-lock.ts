@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SettingsError } from '../../config.ts';
-import { describe } from '../../domain/errors.ts';
+import { describe, SettingsError } from '../../domain/errors.ts';
 
 /**
  * A directory for lock files in which no other user can make or replace one: `$RUNTIME_DIRECTORY` (systemd's), else

@@ -1,5 +1,5 @@
 import type { LifecycleResult } from '../../clients/aws/autoscaling.ts';
-import { isOurHook } from '../../lib/glob.ts';
+import { isOurHook } from '../../domain/glob.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step, Steps } from '../run-steps.ts';
 import { type DowntimeDependencies, withoutNagios } from './downtime.ts';

@@ -2,8 +2,8 @@ import type { AutoScalingClient, LifecycleResult } from '../../clients/aws/autos
 import type { Ec2Client } from '../../clients/aws/ec2.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { LifecycleAction } from '../../domain/event.ts';
+import { isOurHook } from '../../domain/glob.ts';
 import { instanceEnd } from '../../domain/instance-end.ts';
-import { isOurHook } from '../../lib/glob.ts';
 import { actionKey, pendingActions } from '../pending-actions.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step } from '../run-steps.ts';

@@ -1,10 +1,14 @@
-import { type Clients, openClients } from '../app/clients.ts';
-import { drySettings } from '../app/dry-run.ts';
-import { Closing } from '../app/shutdown.ts';
+import { pino } from 'pino';
+import { connectRedis } from '../clients/redis/connections.ts';
 import type { Settings } from '../config.ts';
 import { LOCATION_ATTRIBUTES } from '../domain/aws-location.ts';
-import { type Applied, applySweep, type OnApplied } from './apply.ts';
-import { type Comparison, findOrphans, type KnownInstances, suspicion } from './find-orphans.ts';
+import { loadScripts } from '../jobs/scripts.ts';
+import { JobStore } from '../jobs/store.ts';
+import { type Applied, applySweep, type OnApplied } from '../sweep/apply.ts';
+import { type Comparison, findOrphans, type KnownInstances, suspicion } from '../sweep/find-orphans.ts';
+import { type Clients, openClients } from './clients.ts';
+import { drySettings } from './dry-run.ts';
+import { Closing } from './shutdown.ts';
 
 export interface SweepOptions {
   /** Ids of all living instances, as a person lists them; EC2 is asked if undefined. */
@@ -39,10 +43,18 @@ export async function sweep(given: Settings, asked: SweepOptions): Promise<Swept
     if (!asked.apply) return { found };
     const refused = asked.mostAreDead ? undefined : suspicion(found);
     if (refused !== undefined) return { found, refused };
-    return { found, applied: await applySweep(found.orphans, settings, asked.onApplied) };
+    const store = openStore(settings, closing);
+    return { found, applied: await applySweep(found.orphans, store, asked.onApplied) };
   } finally {
     await closing.close();
   }
+}
+
+/** Opened only to apply something: to compare, Redis is not needed. */
+function openStore({ REDIS_URL, REDIS_PREFIX }: Settings, closing: Closing): JobStore {
+  const redis = connectRedis(REDIS_URL, REDIS_PREFIX, pino({ level: 'silent' }));
+  closing.add('Redis', redis, opened => opened.close());
+  return new JobStore(redis.commands, loadScripts(redis.commands, REDIS_PREFIX), REDIS_PREFIX, redis.check);
 }
 
 /** Chef is asked first: the node of an instance that is launched meanwhile is not among these nodes. */

@@ -1,5 +1,5 @@
-import { RedisFault } from '../clients/redis/fault.ts';
-import { AppError, type ErrorCode } from './errors.ts';
+import { RedisFault } from '../../clients/redis/fault.ts';
+import { AppError, type ErrorCode } from '../../domain/errors.ts';
 
 /** Codes of Node, undici, TLS and the file system. */
 const BY_CODE: [code: RegExp, reason: string][] = [
