@@ -21,7 +21,7 @@ function actions(name: string): string[] {
 
 /** Actions as the clients name them in their errors. */
 function called(): Set<string> {
-  const source = globSync('src/clients/*.ts', { cwd: root }).map(file =>
+  const source = globSync('src/clients/**/*.ts', { cwd: root }).map(file =>
     readFileSync(join(root, file), 'utf8'),
   );
   return new Set(
