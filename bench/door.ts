@@ -5,7 +5,7 @@ import { startSnsPublisher } from '../test/parts/sns-publisher.ts';
 import { type Load, pace, type Send, saturate } from './load.ts';
 import type { Measured, Section } from './measured.ts';
 import { newDeaths } from './parts/deaths.ts';
-import { type Door, type DoorParts, openDoors, type Scheme } from './parts/doors.ts';
+import { type Door, type DoorParts, type Scheme, startServers } from './parts/doors.ts';
 import { openKnocker } from './parts/knocker.ts';
 import { signedNotices } from './parts/notices.ts';
 import { median, quantile } from './statistics.ts';
@@ -52,7 +52,7 @@ async function measureScheme(
   bodies: Buffer[],
   tell: (line: string) => void,
 ): Promise<Measured[]> {
-  const doors = await openDoors(scheme, parts);
+  const doors = await startServers(scheme, parts);
   const redis = new Redis(parts.redis.url);
   const ca = parts.publisher.authority.certificate;
   const open = (door: Door) => openKnocker({ door, redis, connections: MOST_AT_ONCE, ca, bodies });

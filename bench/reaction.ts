@@ -7,7 +7,7 @@ import { testEnvironment } from '../test/parts/service.ts';
 import { startWorld, terminationNotice, type World } from '../test/parts/world.ts';
 import type { Measured, Section } from './measured.ts';
 import { startBareLoop } from './parts/bare-loop.ts';
-import { type Death, newDeaths } from './parts/deaths.ts';
+import { newDeaths, type Termination } from './parts/deaths.ts';
 import { stepAt } from './parts/fleet.ts';
 import { type Keep, keeping } from './parts/keeping.ts';
 import { registerHosts } from './parts/registration.ts';
@@ -46,8 +46,8 @@ export const reaction: Section = {
 };
 
 interface Batches {
-  ours: Death[];
-  bare: Death[];
+  ours: Termination[];
+  bare: Termination[];
 }
 
 function newBatches(): Batches {
@@ -80,7 +80,7 @@ async function react(
     }),
   );
 
-  const report = ({ node, instanceId }: Death) =>
+  const report = ({ node, instanceId }: Termination) =>
     by === 'instance id'
       ? terminationNotice(instanceId)
       : signHostMessage(
@@ -88,7 +88,7 @@ async function react(
           { privateKey, topicArn: topic.topicArn },
         );
   /** @returns milliseconds from the POST to the deletion */
-  const goneByUs = async (death: Death) => {
+  const goneByUs = async (death: Termination) => {
     const message = topic.envelope(report(death));
     const begun = Date.now();
     const { status, body } = await topic.deliver(message, `${service.url}/sns`);
@@ -97,7 +97,7 @@ async function react(
     const job = await verified(observer.url, jobId);
     return Date.parse(stepAt(job, 'delete-node') ?? '') - begun;
   };
-  const goneByLoop = async (death: Death) => {
+  const goneByLoop = async (death: Termination) => {
     const first = by === 'name' ? 'key' : 'search';
     const { goneMs } = await loop.clear([death], 1, { first, proof: false });
     return goneMs[0] ?? Number.NaN;

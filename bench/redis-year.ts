@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
-import type { News } from '../src/domain/event.ts';
+import type { InboundEvent } from '../src/domain/event.ts';
 import { type RunScript, scriptText } from '../src/jobs/scripts.ts';
 import { JobStore } from '../src/jobs/store.ts';
 import { startRedis } from '../test/parts/redis.ts';
@@ -89,7 +89,7 @@ const FACTS = {
 async function terminate(n: number): Promise<void> {
   const instanceId = `i-${n.toString(16).padStart(17, '0')}`;
   const at = new Date(now);
-  const news: News = {
+  const news: InboundEvent = {
     event: { kind: 'instance-ended', notice: 'terminated', instanceId },
     source: 'sqs',
     place: 'aws',

@@ -1,7 +1,7 @@
 import type { Measured, Section } from './measured.ts';
 import { startBareLoop } from './parts/bare-loop.ts';
 import { type Contestant, contest, type Result } from './parts/contest.ts';
-import type { Death } from './parts/deaths.ts';
+import type { Termination } from './parts/deaths.ts';
 import { startFleet } from './parts/fleet.ts';
 import { type Ground, realGround, standInGround } from './parts/ground.ts';
 import { type Keep, keeping } from './parts/keeping.ts';
@@ -34,7 +34,7 @@ async function onRealServers(nagios: boolean, tell: (line: string) => void): Pro
     const ground = keep(await realGround({ nagios }));
     const loop = keep(await startBareLoop(ground.target));
     const warmUp = nagios ? WARM_UP.withNagios : WARM_UP.without;
-    const bare = { clear: (batch: Death[]) => loop.clear(batch, AT_ONCE), deaths, warmUp };
+    const bare = { clear: (batch: Termination[]) => loop.clear(batch, AT_ONCE), deaths, warmUp };
     const { ours, predecessor } = await rivals(ground, { deaths, warmUp }, keep);
     return contest(ground, { ours, bare, predecessor }, nagios ? ROUNDS.withNagios : ROUNDS.without);
   });

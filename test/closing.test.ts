@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { Closing } from '../src/app/shutdown.ts';
+import { ShutdownStack } from '../src/app/shutdown.ts';
 
 function opened() {
   const faults: string[] = [];
   const closed: string[] = [];
-  const closing = new Closing(message => faults.push(message));
+  const closing = new ShutdownStack(message => faults.push(message));
   const add = (name: string, close: () => unknown = () => {}, limitMs?: number) => {
     const noted = () => {
       closed.push(name);
@@ -61,5 +61,5 @@ describe('what was opened', () => {
 
 test('what is added is given back', () => {
   const thing = { open: true };
-  expect(new Closing(() => {}).add('thing', thing, () => {})).toBe(thing);
+  expect(new ShutdownStack(() => {}).add('thing', thing, () => {})).toBe(thing);
 });

@@ -3,7 +3,7 @@ import { GetQueueAttributesCommand, SetQueueAttributesCommand } from '@aws-sdk/c
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openClients } from '../src/app/clients.ts';
 import { dryClients } from '../src/app/dry-run.ts';
-import { Closing } from '../src/app/shutdown.ts';
+import { ShutdownStack } from '../src/app/shutdown.ts';
 import { readSettings } from '../src/config.ts';
 import type { Job } from '../src/domain/job.ts';
 import { type ApiClient, apiClient } from './parts/api-client.ts';
@@ -226,7 +226,7 @@ test('a dry run makes no folder for its archive', async () => {
 
 test('whatever a client can do but look is refused, and reaches nobody', async () => {
   const settings = readSettings({ ...env, CHEF_SERVER_URL: chef.url, AWS_ENDPOINT_URL: aws.url });
-  const closing = new Closing(() => {});
+  const closing = new ShutdownStack(() => {});
   const real = await openClients(settings, closing);
   const { alertChannels, ...dry } = dryClients(real);
   const asked = [chef, aws].flatMap(({ requests }) => requests).length;

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { Places } from '../src/domain/places.ts';
+import { EventSources } from '../src/domain/places.ts';
 
 const TOPIC = 'arn:aws:sns:eu-west-1:123456789012:notices';
 const QUEUE = 'https://sqs.us-east-1.amazonaws.com/123456789012/notices';
 
 test('a topic or queue has the writers for which it was added', () => {
-  const places = new Places();
+  const places = new EventSources();
   places.addTopic(TOPIC, 'aws');
   places.addTopic(`${TOPIC}-2`, 'hosts');
   places.addQueue(QUEUE, 'aws');
@@ -22,7 +22,7 @@ describe('what is listed as both counts as the hosts’, in whichever order it i
     ['aws', 'hosts'],
     ['hosts', 'aws'],
   ] as const)('%s, then %s', (first, second) => {
-    const places = new Places();
+    const places = new EventSources();
     places.addTopic(TOPIC, first);
     places.addTopic(TOPIC, second);
     places.addQueue(QUEUE, first);
@@ -34,7 +34,7 @@ describe('what is listed as both counts as the hosts’, in whichever order it i
 });
 
 test('the pair to which hosts publish is theirs before it is provisioned, and even if it is listed as one of AWS’s', () => {
-  const places = new Places('queue-prod');
+  const places = new EventSources('queue-prod');
   const topic = 'arn:aws:sns:eu-west-1:123456789012:queue-prod';
   const queue = 'https://sqs.eu-west-1.amazonaws.com/123456789012/queue-prod';
   places.addTopic(topic, 'aws');
@@ -46,6 +46,6 @@ test('the pair to which hosts publish is theirs before it is provisioned, and ev
 });
 
 test('an unknown topic or queue is not believed to be written by AWS only', () => {
-  const places = new Places();
+  const places = new EventSources();
   expect([places.ofTopic(TOPIC), places.ofQueue(QUEUE)]).toEqual(['hosts', 'hosts']);
 });

@@ -1,13 +1,13 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { shared } from '../src/lib/coalesce.ts';
+import { coalesce } from '../src/lib/coalesce.ts';
 
 test('whoever asks gets work that begins after he asked, and never two are done at once', async () => {
   await fc.assert(
     fc.asyncProperty(fc.scheduler(), fc.nat({ max: 20 }), async (s, count) => {
       let begun = 0;
       let working = false;
-      const ask = shared(async () => {
+      const ask = coalesce(async () => {
         expect(working).toBe(false);
         working = true;
         begun++;
@@ -27,7 +27,7 @@ test('whoever asks gets work that begins after he asked, and never two are done 
 
 test('many who ask meanwhile share one', async () => {
   let times = 0;
-  const ask = shared(async () => {
+  const ask = coalesce(async () => {
     times++;
     await new Promise(setImmediate);
   });
@@ -37,7 +37,7 @@ test('many who ask meanwhile share one', async () => {
 
 test('a failure is told to all who shared it, and to nobody after it', async () => {
   let times = 0;
-  const ask = shared(async () => {
+  const ask = coalesce(async () => {
     if (++times === 2) throw new Error('disk');
   });
   const replies = await Promise.allSettled([ask(), ask(), ask()]);

@@ -18,7 +18,7 @@ import {
   startComparator,
   type Target,
 } from './comparator.ts';
-import type { Death } from './deaths.ts';
+import type { Termination } from './deaths.ts';
 
 /** The calls that a deletion takes, in their order and with nothing between them: no queue, no record, no guard. */
 export function startBareLoop(target: Target): Promise<Comparator> {
@@ -37,14 +37,14 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
   const monitor = nagios && new NagiosClient({ ...nagios, downtimeMinutes: 120, dateFormat: 'us', observe });
   const get = (kind: string, name: string) => server.get(kind, name);
   const remove = (kind: string, name: string) => server.call({ method: 'DELETE', target: [kind, name] });
-  const comment = ({ node }: Death) => `instance terminated, ${node}`;
+  const comment = ({ node }: Termination) => `instance terminated, ${node}`;
 
   return async (deaths, atOnce, asking) => {
     const begun = performance.now();
     const goneMs: number[] = [];
     const unproved = new Set<string>();
 
-    const clear = async (death: Death): Promise<void> => {
+    const clear = async (death: Termination): Promise<void> => {
       const { node, instanceId } = death;
       const started = performance.now();
       if (asking.first === 'key') await clientKeys(server, node);

@@ -1,5 +1,5 @@
 import { nodeOf } from '../../test/parts/chef-server.ts';
-import type { Death } from './deaths.ts';
+import type { Termination } from './deaths.ts';
 import { type Answer, type Asked, type StandIn, serveStandIn, startStandIn } from './stand-in.ts';
 
 /** A Chef server that keeps its nodes and clients in memory and has no ACLs; it looks who signs, not whether rightly. */
@@ -19,7 +19,7 @@ const PUBLIC_KEY = '-----BEGIN PUBLIC KEY-----\nnone\n-----END PUBLIC KEY-----\n
 const objects = { nodes: new Map<string, string>(), clients: new Map<string, string>() };
 const names = new Map<string, string>();
 
-function register({ node, instanceId }: Death): void {
+function register({ node, instanceId }: Termination): void {
   names.set(instanceId, node);
   objects.nodes.set(node, JSON.stringify(nodeOf({ name: node, instanceId })));
   objects.clients.set(node, JSON.stringify({ name: node, clientname: node, validator: false }));

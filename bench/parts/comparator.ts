@@ -1,5 +1,5 @@
 import { serveParent, startChild } from './child.ts';
-import type { Death } from './deaths.ts';
+import type { Termination } from './deaths.ts';
 
 /** The servers that deaths are cleared from. */
 export interface Target {
@@ -33,14 +33,14 @@ export interface Calls {
 
 /** Another way to do the same, in a process of its own. */
 export interface Comparator {
-  clear: (deaths: Death[], atOnce: number, asking?: Asking) => Promise<Cleared>;
+  clear: (deaths: Termination[], atOnce: number, asking?: Asking) => Promise<Cleared>;
   stop: () => Promise<void>;
 }
 
 /** Clears deaths, so many at once. */
-export type Clear = (deaths: Death[], atOnce: number, asking: Asking) => Promise<Cleared>;
+export type Clear = (deaths: Termination[], atOnce: number, asking: Asking) => Promise<Cleared>;
 
-type Question = { target: Target } | { deaths: Death[]; atOnce: number; asking: Asking };
+type Question = { target: Target } | { deaths: Termination[]; atOnce: number; asking: Asking };
 
 export async function startComparator(module: string, target: Target): Promise<Comparator> {
   const child = await startChild(module);

@@ -1,11 +1,11 @@
 import { median } from '../statistics.ts';
 import type { Calls, Cleared } from './comparator.ts';
-import { type Death, newDeaths } from './deaths.ts';
+import { newDeaths, type Termination } from './deaths.ts';
 import type { CgiCalls, Ground } from './ground.ts';
 
 /** A way to clear deaths. */
 export interface Contestant {
-  clear: (deaths: Death[]) => Promise<Cleared>;
+  clear: (deaths: Termination[]) => Promise<Cleared>;
   /** In one round. */
   deaths: number;
   /** Before the first round. */

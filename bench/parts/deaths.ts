@@ -1,7 +1,7 @@
 import { instanceId } from '../../test/parts/world.ts';
 
 /** A host that ended: its node, its client and its Nagios host have one name. */
-export interface Death {
+export interface Termination {
   node: string;
   instanceId: string;
 }
@@ -9,7 +9,7 @@ export interface Death {
 let made = 0;
 
 /** Hosts that no other batch has. */
-export function newDeaths(count: number): Death[] {
+export function newDeaths(count: number): Termination[] {
   return Array.from({ length: count }, () => {
     made += 1;
     return { node: `host-${made}.example.com`, instanceId: instanceId(made) };

@@ -37,7 +37,7 @@ export function settingsOf({ redis, chef, publisher }: DoorParts): NodeJS.Proces
 }
 
 /** The service and the bare route, with the same certificate where it is HTTPS. */
-export async function openDoors(scheme: Scheme, parts: DoorParts): Promise<{ ours: Door; bare: Door }> {
+export async function startServers(scheme: Scheme, parts: DoorParts): Promise<{ ours: Door; bare: Door }> {
   const tls = scheme === 'HTTPS' ? await tlsFiles(parts.publisher) : undefined;
   const ours = await openOurs(parts, tls);
   try {

@@ -5,18 +5,18 @@ import type { Job } from '../../src/domain/job.ts';
 import { TOKEN, testEnvironment } from '../../test/parts/service.ts';
 import { saturate } from '../load.ts';
 import type { Calls, Cleared } from './comparator.ts';
-import type { Death } from './deaths.ts';
+import type { Termination } from './deaths.ts';
 import { type MeasuredService, startMeasuredService } from './service.ts';
 
 /** The service in several processes: one that takes events, and workers. */
 export interface Fleet {
   pids: number[];
   /** Stops the workers, and has all deaths taken in meanwhile. */
-  tell: (deaths: Death[]) => Promise<void>;
+  tell: (deaths: Termination[]) => Promise<void>;
   /** Lets the workers go, and waits until the deaths that were told last are cleared. */
-  work: (deaths: Death[]) => Promise<Cleared>;
+  work: (deaths: Termination[]) => Promise<Cleared>;
   /** Both. */
-  clear: (deaths: Death[]) => Promise<Cleared>;
+  clear: (deaths: Termination[]) => Promise<Cleared>;
   stop: () => Promise<void>;
 }
 
@@ -73,13 +73,13 @@ export async function startFleet(workerCount: number, env: NodeJS.ProcessEnv): P
     return jobs.slice(0, count);
   }
 
-  async function tell(deaths: Death[]): Promise<void> {
+  async function tell(deaths: Termination[]): Promise<void> {
     for (const worker of workers) worker.child.kill('SIGSTOP');
     const event = (n: number) => ask('/events', { kind: 'delete', ...deaths[n] });
     await saturate(n => event(n).then(() => {}), { atOnce: 16, seconds: 60, most: deaths.length });
   }
 
-  async function work(deaths: Death[]): Promise<Cleared> {
+  async function work(deaths: Termination[]): Promise<Cleared> {
     const begun = Date.now();
     for (const worker of workers) worker.child.kill('SIGCONT');
     done += deaths.length;

@@ -3,7 +3,7 @@ import { startNagios } from '../../test/parts/nagios.ts';
 import { type RedisServer, startRedis } from '../../test/parts/redis.ts';
 import { startChefStandIn } from './chef-stand-in.ts';
 import type { Target } from './comparator.ts';
-import type { Death } from './deaths.ts';
+import type { Termination } from './deaths.ts';
 import { startNagiosStandIn } from './nagios-stand-in.ts';
 import { nodesLeft, registerHosts } from './registration.ts';
 
@@ -14,7 +14,7 @@ export interface Ground {
   env: NodeJS.ProcessEnv;
   pids: number[];
   /** Has Chef and Nagios know the hosts. */
-  register: (deaths: Death[]) => Promise<void>;
+  register: (deaths: Termination[]) => Promise<void>;
   /** What Nagios was asked since the last check. @throws where something of the last batch is left */
   check: () => Promise<CgiCalls>;
   stop: () => Promise<void>;
@@ -36,7 +36,7 @@ export async function realGround({ nagios: wanted }: { nagios: boolean }): Promi
     wanted ? startNagios({ hosts: ['none'], statusUpdateSeconds: STATUS_UPDATE_SECONDS }) : undefined,
   ]);
   const { publicKey } = keyPair();
-  let last: Death[] = [];
+  let last: Termination[] = [];
   return {
     ...leading(redis, { chef: { url: chef.url, clientName: chef.adminName, key: chef.adminKey }, nagios }),
     pids: [],

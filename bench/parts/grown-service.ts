@@ -2,14 +2,14 @@ import { deepStrictEqual } from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import { Pool } from 'undici';
-import { Closing } from '../../src/app/shutdown.ts';
+import { ShutdownStack } from '../../src/app/shutdown.ts';
 import type { Job } from '../../src/domain/job.ts';
 import { until } from '../../test/parts/process.ts';
 import { type RedisServer, startRedis } from '../../test/parts/redis.ts';
 import type { SnsPublisher } from '../../test/parts/sns-publisher.ts';
 import { saturate } from '../load.ts';
 import { type Asker, openAsker } from './asker.ts';
-import { type Death, newDeaths } from './deaths.ts';
+import { newDeaths, type Termination } from './deaths.ts';
 import { copyDeaths, copyOf } from './known-deaths.ts';
 import { signedNotices } from './notices.ts';
 import { residentBytes } from './process-usage.ts';
@@ -44,7 +44,7 @@ const AT_ONCE = 64;
 const STOP_MS = 15_000;
 
 export async function startGrownService(parts: GrowthParts, deaths: number): Promise<GrownService> {
-  const closing = new Closing(message => process.emitWarning(message));
+  const closing = new ShutdownStack(message => process.emitWarning(message));
   try {
     return await grow(parts, deaths, closing);
   } catch (error) {
@@ -53,7 +53,7 @@ export async function startGrownService(parts: GrowthParts, deaths: number): Pro
   }
 }
 
-async function grow(parts: GrowthParts, deaths: number, closing: Closing): Promise<GrownService> {
+async function grow(parts: GrowthParts, deaths: number, closing: ShutdownStack): Promise<GrownService> {
   // A rewrite of its file would hit one size only.
   const server = await startRedis({ args: ['--auto-aof-rewrite-percentage', '0'] });
   closing.add('Redis', server, stopAndForget, STOP_MS);
@@ -81,7 +81,7 @@ async function grow(parts: GrowthParts, deaths: number, closing: Closing): Promi
   };
   const doneJobs = () => redis.zcard(`${PREFIX}:list:delete:done`);
 
-  async function clear(batch: Death[]): Promise<number> {
+  async function clear(batch: Termination[]): Promise<number> {
     await parts.chef.register(batch);
     const notices = signedNotices(parts.publisher, batch);
     const before = await doneJobs();

@@ -1,11 +1,11 @@
 import type { SnsPublisher } from '../../test/parts/sns-publisher.ts';
 import { terminationNotice } from '../../test/parts/world.ts';
-import type { Death } from './deaths.ts';
+import type { Termination } from './deaths.ts';
 
 /** What SNS delivers when these instances end: signed notices, as bytes. */
 export function signedNotices(
   publisher: SnsPublisher,
-  deaths: readonly Pick<Death, 'instanceId'>[],
+  deaths: readonly Pick<Termination, 'instanceId'>[],
 ): Buffer[] {
   return deaths.map(({ instanceId }) =>
     Buffer.from(JSON.stringify(publisher.envelope(terminationNotice(instanceId)), null, 2)),

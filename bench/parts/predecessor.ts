@@ -16,7 +16,7 @@ import {
   startComparator,
   type Target,
 } from './comparator.ts';
-import type { Death } from './deaths.ts';
+import type { Termination } from './deaths.ts';
 
 /**
  * The calls of the daemon of 2012 in its order, each on a connection of its own: two commands to Nagios, both objects
@@ -74,7 +74,7 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
     const headers = { ...(await signedHeaders(signing)), accept: 'application/json' };
     return (await once({ method, url: new URL(path, chef.url), headers })).text;
   };
-  const clear = async ({ node }: Death, command: Command | undefined): Promise<void> => {
+  const clear = async ({ node }: Termination, command: Command | undefined): Promise<void> => {
     await command?.('55', node);
     await command?.('86', node);
     await writeFile(join(dump, `chef-node-${node}`), await ask('GET', `/nodes/${node}`));

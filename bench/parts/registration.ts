@@ -1,12 +1,16 @@
 import { type ChefServer, nodeOf } from '../../test/parts/chef-server.ts';
 import { until } from '../../test/parts/process.ts';
 import { each } from './comparator.ts';
-import type { Death } from './deaths.ts';
+import type { Termination } from './deaths.ts';
 
 const AT_ONCE = 32;
 
 /** Makes client and node of each host, all with one key, and waits until search shows them. */
-export async function registerHosts(server: ChefServer, deaths: Death[], publicKey: string): Promise<void> {
+export async function registerHosts(
+  server: ChefServer,
+  deaths: Termination[],
+  publicKey: string,
+): Promise<void> {
   await each(deaths, AT_ONCE, async ({ node, instanceId }) => {
     await server.chef.createClient({ name: node, public_key: publicKey });
     await server.chef.createNode(nodeOf({ name: node, instanceId }));
@@ -15,7 +19,7 @@ export async function registerHosts(server: ChefServer, deaths: Death[], publicK
 }
 
 /** How many of them search shows. */
-export async function nodesLeft({ chef }: ChefServer, deaths: Death[]): Promise<number> {
+export async function nodesLeft({ chef }: ChefServer, deaths: Termination[]): Promise<number> {
   const listed = await chef.listNodes({ instance: 'ec2.instance_id' });
   const names = new Set(listed.map(({ name }) => name));
   return deaths.filter(({ node }) => names.has(node)).length;

@@ -3,14 +3,14 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Child, serveParent, startChild } from './child.ts';
-import type { Death } from './deaths.ts';
+import type { Termination } from './deaths.ts';
 
 /** A cheap local server in place of one whose own work would be the limit. */
 export interface StandIn {
   url: string;
   pid: number;
   /** Has it know these hosts from now on. */
-  register: (deaths: Death[]) => Promise<void>;
+  register: (deaths: Termination[]) => Promise<void>;
   /** What it was asked since the last report, by kind of call. @throws where it was asked what it does not know */
   report: () => Promise<StandInReport>;
   stop: () => Promise<void>;
@@ -41,11 +41,11 @@ export interface Answer {
 interface Behaviour {
   /** Undefined refuses. */
   answer: (asked: Asked) => Answer | undefined;
-  register: (death: Death) => void;
+  register: (death: Termination) => void;
   open: () => number;
 }
 
-type Question = { kind: 'url' } | { kind: 'register'; deaths: Death[] } | { kind: 'report' };
+type Question = { kind: 'url' } | { kind: 'register'; deaths: Termination[] } | { kind: 'report' };
 
 /** @param latencyMs from the last byte of a request to the first of its answer */
 export async function startStandIn(module: string, latencyMs: number): Promise<StandIn> {

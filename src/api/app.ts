@@ -20,7 +20,7 @@ import { type Live, liveRoutes } from './routes/live.ts';
 import { metricsRoutes, type Scrape } from './routes/metrics.ts';
 import { QUEUES, queueBoard, tokenOfCookie } from './routes/queues.ts';
 import { type SummarySources, summaryRoutes } from './routes/summary.ts';
-import { type SnsDoor, snsRoutes } from './sns/endpoint.ts';
+import { type SnsEndpoint, snsRoutes } from './sns/endpoint.ts';
 import { tracedRequests } from './traced-receive.ts';
 
 declare module 'express-serve-static-core' {
@@ -33,7 +33,7 @@ declare module 'express-serve-static-core' {
 }
 
 export interface ApiDependencies {
-  door: SnsDoor;
+  sns: SnsEndpoint;
   receive: Receive;
   store: JobStore;
   dispatcher: Dispatcher;
@@ -54,7 +54,7 @@ const CONTRACT = new URL('../../openapi.yaml', import.meta.url).pathname;
 
 /** The whole HTTP interface; openapi.yaml is its contract and checks every request to it but the body of `POST /sns`. */
 export function createApp({
-  door,
+  sns,
   receive,
   store,
   dispatcher,
@@ -71,7 +71,7 @@ export function createApp({
 }: ApiDependencies): Express {
   const app = bareApp(log);
   app.use(['/sns', '/events'], tracedRequests(tracing));
-  app.use(snsRoutes(door));
+  app.use(snsRoutes(sns));
   app.use(healthRoutes(health));
   app.use(metricsRoutes(scrape));
   app.use(pageRoutes());

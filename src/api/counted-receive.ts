@@ -1,5 +1,5 @@
 import { AppError } from '../domain/errors.ts';
-import type { News } from '../domain/event.ts';
+import type { InboundEvent } from '../domain/event.ts';
 import { decide } from '../domain/policy.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Receive } from './receive.ts';
@@ -28,7 +28,7 @@ export function countedReceive(receive: Receive, { events, doubtful, lag }: Inst
 /** The same gate; what does not pass it is counted, and what passes is counted by the hallway. */
 export function countedVerify(
   verify: VerifySns,
-  source: News['source'],
+  source: InboundEvent['source'],
   { events }: Pick<Instruments, 'events'>,
 ): VerifySns {
   return async body => {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Event, News } from '../domain/event.ts';
+import type { Event, InboundEvent } from '../domain/event.ts';
 import { decide } from '../domain/policy.ts';
 import type { Dispatcher } from '../jobs/outbox.ts';
 import type { JobStore, RemovedFromQuarantine } from '../jobs/store.ts';
@@ -11,12 +11,12 @@ export type Receipt =
   | { outcome: 'ignored' | 'confirmed' };
 
 /** A delivery whose message may be none of ours. */
-export type Delivery = Omit<News, 'event'> & { event: Event | undefined };
+export type InboundMessage = Omit<InboundEvent, 'event'> & { event: Event | undefined };
 
-export type Receive = (delivery: Delivery) => Promise<Receipt>;
+export type Receive = (delivery: InboundMessage) => Promise<Receipt>;
 
 /** Takes in every event, whichever way it came: decide, check the host's signature, keep, hand on. Resolves once Redis has the job. */
-export function receiver(
+export function createReceive(
   store: JobStore,
   dispatcher: Dispatcher,
   verifyHost: VerifyHost,
@@ -44,13 +44,13 @@ export function receiver(
     }
     if (about.doubt) log.warn(about, 'AWS sent a value that this release does not know; AWS is asked first');
     const verdict = delivery.quarantine ? {} : await verifyHost(event, delivery);
-    const news = { ...delivery, ...verdict, event };
-    const { jobId, outcome, tokens, removed } = await store.accept(news, kind);
+    const inbound = { ...delivery, ...verdict, event };
+    const { jobId, outcome, tokens, removed } = await store.accept(inbound, kind);
     dispatcher.dispatch(tokens);
     for (const each of removed) log.warn(each, 'quarantine is full: removed its oldest job');
     if (removed.length > 0) onQuarantineFull(removed);
-    if (news.quarantine && outcome === 'accepted') {
-      const { code, message } = news.quarantine;
+    if (inbound.quarantine && outcome === 'accepted') {
+      const { code, message } = inbound.quarantine;
       log.warn({ ...about, kind, job: jobId, code, why: message }, 'event quarantined: a person must decide');
       return { outcome: 'quarantined', jobId };
     }

@@ -8,7 +8,7 @@ import { pairNames } from '../domain/pair-names.ts';
 import { lookUp } from '../provisioning/provision.ts';
 import { type Clients, openClients } from './clients.ts';
 import { dryClients } from './dry-run.ts';
-import { Closing } from './shutdown.ts';
+import { ShutdownStack } from './shutdown.ts';
 
 /** What was found of one part: all is well, it is not used, or what to do. */
 export interface Finding {
@@ -27,15 +27,15 @@ type Look = () => Promise<Omit<Finding, 'part'> | undefined>;
  * @throws SettingsError where settings that are right by themselves cannot be used
  */
 export async function check(settings: Settings): Promise<Finding[]> {
-  const closing = new Closing(() => {});
+  const shutdown = new ShutdownStack(() => {});
   try {
-    const opened = await openClients(settings, closing);
+    const opened = await openClients(settings, shutdown);
     const clients = settings.DRY_RUN ? dryClients(opened) : opened;
-    const looks = Object.entries(parts(settings, clients, closing));
+    const looks = Object.entries(parts(settings, clients, shutdown));
     const findings = await Promise.all(looks.map(([part, look]) => find(part, look)));
     return [{ part: 'settings', state: 'ok' }, ...findings];
   } finally {
-    await closing.close();
+    await shutdown.close();
   }
 }
 
@@ -51,10 +51,10 @@ async function find(part: string, look: Look): Promise<Finding> {
   }
 }
 
-function parts(settings: Settings, clients: Clients, closing: Closing): Record<string, Look> {
+function parts(settings: Settings, clients: Clients, shutdown: ShutdownStack): Record<string, Look> {
   const { chef, nagios, archive } = clients;
   return {
-    redis: () => redis(settings, closing),
+    redis: () => redis(settings, shutdown),
     chef: () => chef.probe().then(() => undefined),
     nagios: async () => {
       if (!nagios) return { state: 'unused', note: 'NAGIOS_URL is not set: hosts get no downtime' };
@@ -66,10 +66,10 @@ function parts(settings: Settings, clients: Clients, closing: Closing): Record<s
   };
 }
 
-async function redis(settings: Settings, closing: Closing): Promise<Omit<Finding, 'part'>> {
+async function redis(settings: Settings, shutdown: ShutdownStack): Promise<Omit<Finding, 'part'>> {
   const { log, warnings } = listener();
   const opened = connectRedis(settings.REDIS_URL, settings.REDIS_PREFIX, log);
-  closing.add('Redis', opened, each => each.close());
+  shutdown.add('Redis', opened, each => each.close());
   await opened.check.now();
   return { state: 'ok', ...(warnings.length > 0 && { note: warnings.join('; ') }) };
 }

@@ -17,7 +17,7 @@ import type { ObserveCall } from '../clients/http/request.ts';
 import { NagiosClient } from '../clients/nagios/client.ts';
 import type { Settings } from '../config.ts';
 import { describe, SettingsError } from '../domain/errors.ts';
-import type { Closing } from './shutdown.ts';
+import type { ShutdownStack } from './shutdown.ts';
 
 /** Every way out of the service. */
 export interface Clients {
@@ -36,19 +36,21 @@ export interface Clients {
 /** Nothing is called yet. @param observe told of every call @throws SettingsError where settings that are right by themselves cannot be used */
 export async function openClients(
   settings: Settings,
-  closing: Closing,
+  shutdown: ShutdownStack,
   observe?: ObserveCall,
 ): Promise<Clients> {
   const aws = { endpoint: settings.AWS_ENDPOINT_URL?.href, region: settings.AWS_REGION, observe };
-  const sns = closing.add('SNS client', new SnsClient(aws), client => client.close());
+  const sns = shutdown.add('SNS client', new SnsClient(aws), client => client.close());
   return {
-    chef: closing.add('Chef client', openChef(settings, observe), client => client.close()),
-    nagios: closing.add('Nagios client', openNagios(settings, observe), client => client?.close()),
-    archive: closing.add('archive', await openArchive(settings.ARCHIVE_URL, aws), archive => archive.close()),
+    chef: shutdown.add('Chef client', openChef(settings, observe), client => client.close()),
+    nagios: shutdown.add('Nagios client', openNagios(settings, observe), client => client?.close()),
+    archive: shutdown.add('archive', await openArchive(settings.ARCHIVE_URL, aws), archive =>
+      archive.close(),
+    ),
     sns,
-    sqs: closing.add('SQS client', new SqsClient(aws), client => client.close()),
-    autoScaling: closing.add('Auto Scaling client', new AutoScalingClient(aws), client => client.close()),
-    ec2: closing.add('EC2 client', new Ec2Client(aws), client => client.close()),
+    sqs: shutdown.add('SQS client', new SqsClient(aws), client => client.close()),
+    autoScaling: shutdown.add('Auto Scaling client', new AutoScalingClient(aws), client => client.close()),
+    ec2: shutdown.add('EC2 client', new Ec2Client(aws), client => client.close()),
     alertChannels: openAlertChannels(settings, sns, observe),
   };
 }

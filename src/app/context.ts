@@ -6,20 +6,20 @@ import type { Settings } from '../config.ts';
 import { ALERTS, type Alert, alert } from '../domain/alert.ts';
 import { describe } from '../domain/errors.ts';
 import { Trigger } from '../jobs/chef-client-run/trigger.ts';
-import { announcer, type Dispatcher, handOver } from '../jobs/outbox.ts';
+import { createOutboxDispatcher, createOutboxNotifier, type Dispatcher } from '../jobs/outbox.ts';
 import { loadScripts, type RunScript } from '../jobs/scripts.ts';
 import { JobStore } from '../jobs/store.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { NO_TRACING, type Tracing } from '../observability/tracing.ts';
 import { type Clients, openClients } from './clients.ts';
 import { dryClients } from './dry-run.ts';
-import type { Closing } from './shutdown.ts';
+import type { ShutdownStack } from './shutdown.ts';
 
 /** What every role is built from. */
-export interface Base {
+export interface ServiceContext {
   settings: Settings;
   log: Logger;
-  closing: Closing;
+  shutdown: ShutdownStack;
   clients: Clients;
   redis: RedisConnections;
   run: RunScript;
@@ -32,22 +32,28 @@ export interface Base {
 }
 
 /** @throws SettingsError, AppError as `startService` does */
-export async function openBase(settings: Settings, log: Logger, closing: Closing): Promise<Base> {
+export async function openContext(
+  settings: Settings,
+  log: Logger,
+  shutdown: ShutdownStack,
+): Promise<ServiceContext> {
   const metrics = createMetrics();
-  const tracing = closing.add('tracing', await openTracing(settings), opened => opened.close());
-  const opened = await openClients(settings, closing, metrics.call);
+  const tracing = shutdown.add('tracing', await openTracing(settings), opened => opened.close());
+  const opened = await openClients(settings, shutdown, metrics.call);
   const clients = settings.DRY_RUN ? dryClients(opened) : opened;
   const prefix = settings.REDIS_PREFIX;
-  const redis = closing.add('Redis', connectRedis(settings.REDIS_URL, prefix, log), opened => opened.close());
+  const redis = shutdown.add('Redis', connectRedis(settings.REDIS_URL, prefix, log), opened =>
+    opened.close(),
+  );
   const channels = clients.alertChannels;
   const alerts = new Alerts({ redis: redis.commands, prefix, channels, log });
-  closing.add('alerts', alerts, opened => opened.close());
+  shutdown.add('alerts', alerts, opened => opened.close());
   redis.check.onFault(fault => alerts.raise(redisAlert(fault)));
   await refuseUnfitRedis(redis);
   const run = watched(loadScripts(redis.commands, prefix), redis);
   const dispatcher = settings.ROLES.has('worker')
-    ? handOver(redis.commands, run, prefix, log)
-    : announcer(redis.commands, prefix);
+    ? createOutboxDispatcher(redis.commands, run, prefix, log)
+    : createOutboxNotifier(redis.commands, prefix);
   const triggerOptions = {
     prefix,
     command: settings.CHEF_CLIENT_COMMAND,
@@ -60,12 +66,12 @@ export async function openBase(settings: Settings, log: Logger, closing: Closing
   return {
     settings,
     log,
-    closing,
+    shutdown,
     clients,
     redis,
     run,
     store: new JobStore(redis.commands, run, prefix, redis.check),
-    dispatcher: closing.add('queue', dispatcher, opened => opened.close()),
+    dispatcher: shutdown.add('queue', dispatcher, opened => opened.close()),
     trigger: new Trigger(redis.commands, run, triggerOptions, log),
     alerts,
     metrics,

@@ -1,47 +1,47 @@
 import { countedReceive } from '../api/counted-receive.ts';
 import { archivedKeys } from '../api/host/archived-keys.ts';
 import { nonceRegister } from '../api/host/nonces.ts';
-import { hostGate } from '../api/host/verify.ts';
-import { type Receive, receiver } from '../api/receive.ts';
+import { createHostVerifier } from '../api/host/verify.ts';
+import { createReceive, type Receive } from '../api/receive.ts';
 import { SigningCertificates } from '../api/sns/signing-certificates.ts';
-import { snsGate, type VerifySns } from '../api/sns/verify.ts';
+import { createSnsVerifier, type VerifySns } from '../api/sns/verify.ts';
 import { tracedReceive } from '../api/traced-receive.ts';
 import type { Settings } from '../config.ts';
 import { alert } from '../domain/alert.ts';
 import { pairNames } from '../domain/pair-names.ts';
-import type { Places } from '../domain/places.ts';
+import type { EventSources } from '../domain/places.ts';
 import { queueNameOf } from '../domain/queue-url.ts';
 import type { RemovedFromQuarantine } from '../jobs/store.ts';
-import type { Base } from './context.ts';
+import type { ServiceContext } from './context.ts';
 
 /** What all news passes, whichever way it comes in. */
-export interface Gates {
+export interface Intake {
   verify: VerifySns;
   receive: Receive;
   certificates: SigningCertificates;
 }
 
 /** @param topics ARNs of those whose messages are accepted; provisioning may add to them */
-export function openGates(base: Base, topics: Places['topics']): Gates {
-  const { settings, log, closing, store, dispatcher, metrics, tracing, alerts } = base;
-  const certificates = closing.add('certificates of SNS', new SigningCertificates(metrics.call), opened =>
+export function openIntake(context: ServiceContext, topics: EventSources['topics']): Intake {
+  const { settings, log, shutdown, store, dispatcher, metrics, tracing, alerts } = context;
+  const certificates = shutdown.add('certificates of SNS', new SigningCertificates(metrics.call), opened =>
     opened.close(),
   );
-  const verify = snsGate({
+  const verify = createSnsVerifier({
     topics: () => topics,
     certificateHosts: settings.SNS_CERT_HOSTS,
     certificate: url => certificates.get(url),
   });
-  const receive = receiver(store, dispatcher, gateOfHosts(base), log, removed => {
+  const receive = createReceive(store, dispatcher, hostVerifier(context), log, removed => {
     metrics.quarantineRemoved.inc(removed.length);
     alerts.raise(alert('quarantine-full', describeRemoved(removed)));
   });
   return { verify, receive: tracedReceive(countedReceive(receive, metrics), tracing), certificates };
 }
 
-function gateOfHosts({ settings, clients, redis, store }: Base) {
+function hostVerifier({ settings, clients, redis, store }: ServiceContext) {
   const { chef, archive } = clients;
-  return hostGate({
+  return createHostVerifier({
     required: settings.NODE_SIGNATURES === 'required',
     audiences: audiences(settings),
     keys: client => chef.getClientKeys(client),

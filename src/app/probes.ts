@@ -1,12 +1,15 @@
 import type { Probes } from '../api/routes/health.ts';
-import { type Scrape, scraper } from '../api/routes/metrics.ts';
+import { createMetricsRenderer, type Scrape } from '../api/routes/metrics.ts';
 import { queueDepths } from '../api/sqs/queue-depths.ts';
 import type { SqsClient } from '../clients/aws/sqs.ts';
-import { takeCensus } from '../jobs/counts.ts';
-import type { Base } from './context.ts';
+import { countJobs } from '../jobs/counts.ts';
+import type { ServiceContext } from './context.ts';
 
 /** How each part that this process needs is looked at. @param queues URLs of those that are read */
-export function openProbes({ settings, clients, redis }: Base, queues: ReadonlySet<string>): Probes {
+export function openProbes(
+  { settings, clients, redis }: ServiceContext,
+  queues: ReadonlySet<string>,
+): Probes {
   const { chef, nagios, archive, sqs } = clients;
   return {
     redis: { check: () => redis.check.now(), vital: true, logged: true },
@@ -21,13 +24,13 @@ export function openProbes({ settings, clients, redis }: Base, queues: ReadonlyS
 
 /** What `/metrics` tells. @param queues URLs of those that are read */
 export function openScrape(
-  { settings, log, clients, redis, alerts, metrics }: Base,
+  { settings, log, clients, redis, alerts, metrics }: ServiceContext,
   queues: ReadonlySet<string>,
   certificates: { size: number },
 ): Scrape {
   const depths = queueDepths(clients.sqs, log);
-  return scraper(metrics, {
-    census: () => takeCensus(redis.commands, settings.REDIS_PREFIX),
+  return createMetricsRenderer(metrics, {
+    jobCounts: () => countJobs(redis.commands, settings.REDIS_PREFIX),
     alerts: () => alerts.counts(),
     certificates: () => certificates.size,
     queues: () => depths(queues),

@@ -8,41 +8,43 @@ import { type Poller, startPoller } from '../api/sqs/poller.ts';
 import { changesIn } from '../clients/redis/subscribe.ts';
 import type { Settings } from '../config.ts';
 import { pairNames } from '../domain/pair-names.ts';
-import { Places } from '../domain/places.ts';
-import { takeCensus } from '../jobs/counts.ts';
+import { EventSources } from '../domain/places.ts';
+import { countJobs } from '../jobs/counts.ts';
 import { lastHours } from '../jobs/hourly-counts.ts';
 import { openQueue } from '../jobs/outbox.ts';
 import { keepProvisioned, type Pair } from '../provisioning/provision.ts';
-import type { Base } from './context.ts';
-import { type Gates, openGates } from './intake.ts';
+import type { ServiceContext } from './context.ts';
+import { type Intake, openIntake } from './intake.ts';
 import { openProbes, openScrape } from './probes.ts';
 
 /** The roles `api` and `poller`: every way by which news comes in. */
-export async function openDoors(base: Base): Promise<Listening> {
-  const { settings, log, closing, redis } = base;
+export async function startServers(context: ServiceContext): Promise<Listening> {
+  const { settings, log, shutdown, redis } = context;
   const places = placesOf(settings);
-  const gates = openGates(base, places.topics);
-  const health = watchHealth(openProbes(base, places.queues), log);
+  const intake = openIntake(context, places.topics);
+  const health = watchHealth(openProbes(context, places.queues), log);
   // The log tells at the start what cannot be used yet.
   void health();
-  const scrape = openScrape(base, places.queues, gates.certificates);
-  const live = liveStream(changesIn(redis.commands, settings.REDIS_PREFIX), base.store);
+  const scrape = openScrape(context, places.queues, intake.certificates);
+  const live = liveStream(changesIn(redis.commands, settings.REDIS_PREFIX), context.store);
   const app = settings.ROLES.has('api')
-    ? openApi(base, gates, places, { health, scrape, live })
+    ? openApi(context, intake, places, { health, scrape, live })
     : createHealthApp(health, scrape, log);
   const { HOST: host, PORT: port, TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = settings;
   const tls = certFile && keyFile ? { certFile, keyFile } : undefined;
-  const listening = closing.add('API', await listen(app, { host, port, tls }, log), server => server.close());
+  const listening = shutdown.add('API', await listen(app, { host, port, tls }, log), server =>
+    server.close(),
+  );
   // Before the API, which waits for all that is under way.
-  closing.add('live', live, opened => opened.close());
-  const poller = settings.ROLES.has('poller') ? openPoller(base, gates, places) : undefined;
+  shutdown.add('live', live, opened => opened.close());
+  const poller = settings.ROLES.has('poller') ? openPoller(context, intake, places) : undefined;
   // After listening: SNS asks the API to confirm as soon as it is told to push there.
-  provisionPlaces(base, places, poller);
+  provisionPlaces(context, places, poller);
   return listening;
 }
 
-function placesOf(settings: Settings): Places {
-  const places = new Places(pairNames(settings)?.hosts);
+function placesOf(settings: Settings): EventSources {
+  const places = new EventSources(pairNames(settings)?.hosts);
   for (const arn of settings.SNS_TOPIC_ARNS) places.addTopic(arn, 'aws');
   for (const arn of settings.HOST_TOPIC_ARNS) places.addTopic(arn, 'hosts');
   for (const { href } of settings.SQS_QUEUE_URLS) places.addQueue(href, 'aws');
@@ -51,16 +53,16 @@ function placesOf(settings: Settings): Places {
 }
 
 function openApi(
-  { settings, log, clients, redis, store, dispatcher, trigger, alerts, metrics, tracing }: Base,
-  { verify, receive }: Gates,
-  places: Places,
+  { settings, log, clients, redis, store, dispatcher, trigger, alerts, metrics, tracing }: ServiceContext,
+  { verify, receive }: Intake,
+  places: EventSources,
   views: { health: () => Promise<Health>; scrape: Scrape; live: Live },
 ) {
   const { archive, sns } = clients;
   const prefix = settings.REDIS_PREFIX;
   return createApp({
     ...views,
-    door: {
+    sns: {
       verify: countedVerify(verify, 'sns', metrics),
       receive,
       confirm: (topicArn, token) => sns.confirmSubscription(topicArn, token),
@@ -75,7 +77,7 @@ function openApi(
     archive,
     tracing,
     summary: {
-      census: () => takeCensus(redis.commands, prefix),
+      jobCounts: () => countJobs(redis.commands, prefix),
       hours: count => lastHours(redis.commands, prefix, count),
     },
     openQueue: () => openQueue(redis.commands, prefix),
@@ -85,9 +87,9 @@ function openApi(
 }
 
 function openPoller(
-  { settings, log, closing, clients, redis, metrics }: Base,
-  { verify, receive }: Gates,
-  places: Places,
+  { settings, log, shutdown, clients, redis, metrics }: ServiceContext,
+  { verify, receive }: Intake,
+  places: EventSources,
 ): Poller {
   const poller = startPoller([...places.queues], {
     sqs: clients.sqs,
@@ -98,12 +100,12 @@ function openPoller(
     keep: settings.DRY_RUN,
     log,
   });
-  return closing.add('poller', poller, opened => opened.close(), 8_000);
+  return shutdown.add('poller', poller, opened => opened.close(), 8_000);
 }
 
 function provisionPlaces(
-  { settings, log, closing, clients: { sns, sqs } }: Base,
-  places: Places,
+  { settings, log, shutdown, clients: { sns, sqs } }: ServiceContext,
+  places: EventSources,
   poller: Poller | undefined,
 ): void {
   const { ROLES, PROVISION, PUBLIC_URL } = settings;
@@ -123,6 +125,6 @@ function provisionPlaces(
       poller?.add(queueUrl);
     };
     const options = { sns, sqs, log, name, writers, create: PROVISION, publicUrl, onReady };
-    closing.add(`provisioning of ${name}`, keepProvisioned(options), opened => opened.close());
+    shutdown.add(`provisioning of ${name}`, keepProvisioned(options), opened => opened.close());
   }
 }

@@ -1,9 +1,9 @@
 import { pino } from 'pino';
 import type { Settings } from '../config.ts';
-import { openBase } from './context.ts';
+import { openContext } from './context.ts';
 import { drySettings } from './dry-run.ts';
-import { openDoors } from './servers.ts';
-import { Closing } from './shutdown.ts';
+import { startServers } from './servers.ts';
+import { ShutdownStack } from './shutdown.ts';
 import { startTrigger, startWork } from './workers.ts';
 
 export interface Service {
@@ -29,27 +29,27 @@ export async function startService(given: Settings): Promise<Service> {
     // What is logged while a write is under way goes in the next one; at exit the rest is written.
     pino.destination({ sync: false }),
   );
-  const closing = new Closing(message => log.warn(message));
+  const shutdown = new ShutdownStack(message => log.warn(message));
   try {
-    const base = await openBase(settings, log, closing);
-    if (settings.ROLES.has('trigger')) startTrigger(base);
-    if (settings.ROLES.has('worker')) startWork(base);
+    const context = await openContext(settings, log, shutdown);
+    if (settings.ROLES.has('trigger')) startTrigger(context);
+    if (settings.ROLES.has('worker')) startWork(context);
     if (settings.DRY_RUN)
       log.warn('DRY_RUN is set: nothing is changed, each job tells what it would have done');
-    const { url } = await openDoors(base);
+    const { url } = await startServers(context);
     // The last that is added is closed first.
-    closing.add('Redis, if it is away', base.redis, redis => redis.giveUp());
+    shutdown.add('Redis, if it is away', context.redis, redis => redis.giveUp());
     log.info({ url, roles: [...settings.ROLES] }, 'chef-deregistration-manager is up');
     return {
       url,
       async close(why) {
         log.info({ why }, 'stopping');
-        await closing.close();
+        await shutdown.close();
         log.info('stopped');
       },
     };
   } catch (error) {
-    await closing.close();
+    await shutdown.close();
     throw error;
   }
 }

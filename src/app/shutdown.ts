@@ -8,7 +8,7 @@ interface Opened {
 }
 
 /** What is open, to be closed in the reverse order; one that fails or hangs does not keep the others open. */
-export class Closing {
+export class ShutdownStack {
   readonly #opened: Opened[] = [];
   readonly #onFault: (message: string) => void;
 

@@ -8,7 +8,7 @@ import { type Applied, applySweep, type OnApplied } from '../sweep/apply.ts';
 import { type Comparison, findOrphans, type KnownInstances, suspicion } from '../sweep/find-orphans.ts';
 import { type Clients, openClients } from './clients.ts';
 import { drySettings } from './dry-run.ts';
-import { Closing } from './shutdown.ts';
+import { ShutdownStack } from './shutdown.ts';
 
 export interface SweepOptions {
   /** Ids of all living instances, as a person lists them; EC2 is asked if undefined. */
@@ -37,23 +37,23 @@ export interface Swept {
  */
 export async function sweep(given: Settings, asked: SweepOptions): Promise<Swept> {
   const settings = given.DRY_RUN ? drySettings(given) : given;
-  const closing = new Closing(() => {});
+  const shutdown = new ShutdownStack(() => {});
   try {
-    const found = await compare(settings, asked, await openClients(settings, closing));
+    const found = await compare(settings, asked, await openClients(settings, shutdown));
     if (!asked.apply) return { found };
     const refused = asked.mostAreDead ? undefined : suspicion(found);
     if (refused !== undefined) return { found, refused };
-    const store = openStore(settings, closing);
+    const store = openStore(settings, shutdown);
     return { found, applied: await applySweep(found.orphans, store, asked.onApplied) };
   } finally {
-    await closing.close();
+    await shutdown.close();
   }
 }
 
 /** Opened only to apply something: to compare, Redis is not needed. */
-function openStore({ REDIS_URL, REDIS_PREFIX }: Settings, closing: Closing): JobStore {
+function openStore({ REDIS_URL, REDIS_PREFIX }: Settings, shutdown: ShutdownStack): JobStore {
   const redis = connectRedis(REDIS_URL, REDIS_PREFIX, pino({ level: 'silent' }));
-  closing.add('Redis', redis, opened => opened.close());
+  shutdown.add('Redis', redis, opened => opened.close());
   return new JobStore(redis.commands, loadScripts(redis.commands, REDIS_PREFIX), REDIS_PREFIX, redis.check);
 }
 

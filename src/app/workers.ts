@@ -20,25 +20,25 @@ import { tracedSteps } from '../jobs/steps/traced.ts';
 import { undoEffects } from '../jobs/undo.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Base } from './context.ts';
+import type { ServiceContext } from './context.ts';
 
 const CONCURRENCY = 64;
 /** A job of a worker that was killed goes on this much later, and half as much again at the most. */
 const LOCK_MS = 10_000;
 
 /** The role `trigger`: the chef-client run after the jobs. @throws SettingsError if its lock can be held by others */
-export function startTrigger({ closing, trigger }: Base): void {
+export function startTrigger({ shutdown, trigger }: ServiceContext): void {
   trigger.start(lockDirectory());
   // A run under way gets ten seconds to end after SIGTERM.
-  closing.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
+  shutdown.add('chef-client trigger', trigger, opened => opened.close(), 12_000);
 }
 
 /** The role `worker`: jobs. */
-export function startWork(base: Base): void {
+export function startWork(context: ServiceContext): void {
   const {
     settings,
     log,
-    closing,
+    shutdown,
     clients,
     redis,
     run,
@@ -48,7 +48,7 @@ export function startWork(base: Base): void {
     alerts,
     metrics,
     tracing,
-  } = base;
+  } = context;
   const { chef, nagios, archive, autoScaling, ec2 } = clients;
   const reading = { attribute, ohaiTime, instanceAttribute: settings.CHEF_INSTANCE_ATTRIBUTE };
   const zombies = new Zombies({
@@ -61,7 +61,7 @@ export function startWork(base: Base): void {
     raise: alerts.raise,
     log,
   });
-  closing.add('zombies', zombies, opened => opened.close());
+  shutdown.add('zombies', zombies, opened => opened.close());
   zombies.start();
   const budget = deletionBudget(run, {
     maxDeletes: settings.MAX_DELETES,
@@ -102,7 +102,7 @@ export function startWork(base: Base): void {
     tellPause(alerts, part, error);
   };
   const onResume = (part: string) => metrics.paused.set({ part }, 0);
-  const outages = closing.add('outages', new Outages(vitals, log, onPause, onResume), opened =>
+  const outages = shutdown.add('outages', new Outages(vitals, log, onPause, onResume), opened =>
     opened.close(),
   );
   const worker = startWorker(
@@ -133,13 +133,13 @@ export function startWork(base: Base): void {
       },
     },
   );
-  closing.add('worker', worker, opened => opened.close(), 10_000);
+  shutdown.add('worker', worker, opened => opened.close(), 10_000);
   const jobRetention = keepJobRetention({ store, days: settings.JOB_DAYS, log });
-  closing.add('job retention', jobRetention, opened => opened.close());
+  shutdown.add('job retention', jobRetention, opened => opened.close());
   const days = settings.ARCHIVE_DAYS;
   if (days > 0) {
     const retention = { redis: redis.commands, prefix: settings.REDIS_PREFIX, archive, days, log };
-    closing.add('retention', keepRetention(retention), opened => opened.close());
+    shutdown.add('retention', keepRetention(retention), opened => opened.close());
   }
 }
 

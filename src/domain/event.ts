@@ -62,7 +62,7 @@ export type Event =
 export type Place = 'aws' | 'hosts' | 'api';
 
 /** One delivery of an event: what every road to us can tell of it. */
-export interface News {
+export interface InboundEvent {
   event: Event;
   source: 'sns' | 'sqs' | 'api';
   place: Place;
@@ -84,6 +84,6 @@ export interface News {
 
 /** What decides how far an event is believed. */
 export type InboundFacts = Pick<
-  News,
+  InboundEvent,
   'event' | 'place' | 'saidAt' | 'requestedBy' | 'signedBy' | 'quarantine'
 >;

@@ -1,5 +1,5 @@
 import type { ErrorCode, HoldCode, Reason } from './errors.ts';
-import type { Event, News } from './event.ts';
+import type { Event, InboundEvent } from './event.ts';
 
 export const JOB_KINDS = ['delete', 'ensure', 'downtime'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
@@ -68,7 +68,7 @@ export interface Job {
   state: JobState;
   node: string | null;
   instanceId: string | null;
-  source: News['source'];
+  source: InboundEvent['source'];
   event: Event;
   requestedBy?: string;
   /** Who let it go on after it was held. */

@@ -7,7 +7,7 @@ import { type Fields, isFields } from './json.ts';
 import { isRegion } from './queue-url.ts';
 
 /** Where a message arrived. */
-export interface Arrival {
+export interface MessageOrigin {
   /** AWS region of the topic or queue; a lifecycle hook's own message does not name it. */
   region?: string | undefined;
 }
@@ -17,13 +17,13 @@ export interface Arrival {
  * @returns undefined for what is well-formed but none of ours
  * @throws AppError `invalid`, with the field, for one of ours that cannot be acted upon
  */
-export function parseEvent(message: unknown, arrival: Arrival = {}): Event | undefined {
+export function parseEvent(message: unknown, origin: MessageOrigin = {}): Event | undefined {
   if (!isFields(message)) return undefined;
   if (message['type'] === 'registration') return registration(message);
   const { 'detail-type': detailType, Event: notice, LifecycleTransition: transition } = message;
-  if (typeof detailType === 'string') return fromEventBridge(message, detailType, arrival);
+  if (typeof detailType === 'string') return fromEventBridge(message, detailType, origin);
   if (typeof notice === 'string') return fromAutoScaling(message, notice);
-  if (typeof transition === 'string') return fromLifecycleHook(message, transition, arrival);
+  if (typeof transition === 'string') return fromLifecycleHook(message, transition, origin);
   return undefined;
 }
 
@@ -62,10 +62,10 @@ function fromAutoScaling(message: Fields, notice: string): Event | undefined {
 }
 
 /** @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/prepare-for-lifecycle-notifications.html */
-function fromLifecycleHook(message: Fields, notice: string, arrival: Arrival): Event | undefined {
+function fromLifecycleHook(message: Fields, notice: string, origin: MessageOrigin): Event | undefined {
   if (!notice.startsWith('autoscaling:')) return undefined;
   const event = ended(notice, message, { id: 'EC2InstanceId', form: FORMS.lifecycle });
-  return withLifecycle(event, message, { ...arrival, account: message['AccountId'] });
+  return withLifecycle(event, message, { ...origin, account: message['AccountId'] });
 }
 
 /**
@@ -73,7 +73,7 @@ function fromLifecycleHook(message: Fields, notice: string, arrival: Arrival): E
  * @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
  * @see https://docs.aws.amazon.com/ec2/latest/userguide/spot-instance-termination-notices.html
  */
-function fromEventBridge(message: Fields, notice: string, { region }: Arrival): Event | undefined {
+function fromEventBridge(message: Fields, notice: string, { region }: MessageOrigin): Event | undefined {
   const source = word(message['source']);
   const detail = isFields(message['detail']) ? message['detail'] : {};
   const id = detail['instance-id'] ?? detail['EC2InstanceId'];
@@ -134,7 +134,7 @@ function ending(notice: string, detail: Fields): Event | undefined {
 function withLifecycle(
   event: Event | undefined,
   message: Fields,
-  from: Arrival & { account: unknown },
+  from: MessageOrigin & { account: unknown },
 ): Event | undefined {
   if (event?.kind !== 'instance-ended') return event;
   const token = message['LifecycleActionToken'];

@@ -11,7 +11,7 @@ export interface PlaceOf {
 }
 
 /** The topics and queues of this installation; provisioning adds to them while the service runs. */
-export class Places implements PlaceOf {
+export class EventSources implements PlaceOf {
   /** URLs of the queues to poll. */
   readonly queues = new Set<string>();
   readonly #topics = new Map<string, Writers>();

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { JOB_KINDS, JOB_STATES, type JobKind, type JobState, OPEN_STATES } from '../domain/job.ts';
 
 /** How the work stands for all processes of one Redis. */
-export interface Census {
+export interface JobCounts {
   jobs: { kind: JobKind; state: JobState; count: number }[];
   /** Since the oldest open job was accepted, or opened again; 0 where none is open. */
   oldestOpenSeconds: number;
@@ -20,7 +20,7 @@ export interface Census {
 }
 
 /** Counts in two round trips; what they cost does not grow with the number of jobs. */
-export async function takeCensus(redis: Redis, prefix: string): Promise<Census> {
+export async function countJobs(redis: Redis, prefix: string): Promise<JobCounts> {
   const lists = JOB_KINDS.flatMap(kind => JOB_STATES.map(state => ({ kind, state })));
   const asking = redis.pipeline();
   for (const { kind, state } of lists) {

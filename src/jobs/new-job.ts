@@ -1,28 +1,28 @@
 import { createHash, randomUUIDv7 } from 'node:crypto';
-import type { Event, News } from '../domain/event.ts';
+import type { Event, InboundEvent } from '../domain/event.ts';
 import { evidenceOf } from '../domain/evidence.ts';
 import type { JobKind, JobState } from '../domain/job.ts';
 
 /** What accept.lua is told of one event: what decides whether it is a new job, and the record that job then gets. */
-export interface Arrival {
+export interface NewJob {
   /** JSON. */
   head: string;
   /** Field, value, … */
   record: string[];
 }
 
-export function arrivalOf(news: News, kind: JobKind): Arrival {
-  const { event, quarantine, source, messageId } = news;
+export function buildNewJob(inbound: InboundEvent, kind: JobKind): NewJob {
+  const { event, quarantine, source, messageId } = inbound;
   const instanceId = event.instanceId;
   const node = 'node' in event ? event.node : undefined;
-  const evidence = evidenceOf(news);
+  const evidence = evidenceOf(inbound);
   const lifecycle = 'lifecycle' in event ? event.lifecycle : undefined;
   const message = `message:${messageId}`;
   const head = {
     id: randomUUIDv7(),
     kind,
-    identities: quarantine ? [message] : identitiesOf(news, kind),
-    doubted: quarantine ? identitiesOf(news, kind) : undefined,
+    identities: quarantine ? [message] : identitiesOf(inbound, kind),
+    doubted: quarantine ? identitiesOf(inbound, kind) : undefined,
     evidence,
     receivedAt: new Date().toISOString(),
     state: (quarantine ? 'held' : 'queued') satisfies JobState,
@@ -37,8 +37,8 @@ export function arrivalOf(news: News, kind: JobKind): Arrival {
     event: JSON.stringify(event),
     node,
     instanceId,
-    requestedBy: news.requestedBy,
-    trace: news.trace,
+    requestedBy: inbound.requestedBy,
+    trace: inbound.trace,
     error: quarantine && JSON.stringify({ code: quarantine.code, message: quarantine.message }),
     reasons: quarantine && JSON.stringify([quarantine]),
   });
@@ -49,7 +49,7 @@ export function arrivalOf(news: News, kind: JobKind): Arrival {
  * One termination is one job, whoever tells of it: its identity is the instance id. What names a node as well has a
  * second identity, so that a claim about the wrong node, which gives up the first one, is still known when it is repeated.
  */
-function identitiesOf({ event, messageId }: News, kind: JobKind): string[] {
+function identitiesOf({ event, messageId }: InboundEvent, kind: JobKind): string[] {
   if (kind === 'ensure' || !event.instanceId) return [`message:${messageId}`];
   const identity = `${kind}:${event.instanceId}`;
   return 'node' in event ? [identity, `${identity}@${event.node}`] : [identity];

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { redisFault } from '../clients/redis/fault.ts';
 import { listen } from '../clients/redis/subscribe.ts';
 import { describe } from '../domain/errors.ts';
-import { shared } from '../lib/coalesce.ts';
+import { coalesce } from '../lib/coalesce.ts';
 import type { RunScript } from './scripts.ts';
 import type { Token } from './store.ts';
 
@@ -31,8 +31,8 @@ export interface Dispatcher {
  * Of a process without workers: it tells those that have some. What is a door only has less to do for each event, and
  * many events cost one message.
  */
-export function announcer(redis: Redis, prefix: string): Dispatcher {
-  const { gather, settled } = gathering(() => redis.publish(`${prefix}:outbox`, '').catch(() => {}));
+export function createOutboxNotifier(redis: Redis, prefix: string): Dispatcher {
+  const { gather, settled } = createBatcher(() => redis.publish(`${prefix}:outbox`, '').catch(() => {}));
   return { dispatch: gather, close: settled };
 }
 
@@ -40,11 +40,16 @@ export function announcer(redis: Redis, prefix: string): Dispatcher {
  * Of a process with workers: it hands over its own tokens at once, those of others when it is told of them, and whatever
  * was left behind. Handing a token over twice does no harm: BullMQ ignores an id it has, and the worker a run that is over.
  */
-export function handOver(redis: Redis, run: RunScript, prefix: string, log: Logger): Dispatcher {
+export function createOutboxDispatcher(
+  redis: Redis,
+  run: RunScript,
+  prefix: string,
+  log: Logger,
+): Dispatcher {
   const outbox = `${prefix}:outbox`;
   const queue = openQueue(redis, prefix);
 
-  async function hand(tokens: Token[]): Promise<void> {
+  async function enqueue(tokens: Token[]): Promise<void> {
     try {
       await queue.addBulk(tokens.map(token => ({ name: 'job', data: {}, opts: { jobId: token } })));
       await redis.zrem(outbox, ...tokens);
@@ -55,16 +60,16 @@ export function handOver(redis: Redis, run: RunScript, prefix: string, log: Logg
     }
   }
 
-  const { gather, settled } = gathering(hand);
+  const { gather, settled } = createBatcher(enqueue);
   let closed = false;
-  const sweep = shared(async () => {
+  const sweep = coalesce(async () => {
     let taken = AT_ONCE;
     while (taken === AT_ONCE && !closed) {
       // Where Redis is away, the connection has logged it.
       const tokens = await (run('take-due', 'outbox', SWEEP_INTERVAL_MS, AT_ONCE) as Promise<Token[]>).catch(
         () => [],
       );
-      if (tokens.length > 0) await hand(tokens);
+      if (tokens.length > 0) await enqueue(tokens);
       taken = tokens.length;
     }
   });
@@ -86,7 +91,7 @@ export function handOver(redis: Redis, run: RunScript, prefix: string, log: Logg
 }
 
 /** Calls with all tokens that came since the call before, in their order. */
-function gathering(call: (tokens: Token[]) => Promise<unknown>): {
+function createBatcher(call: (tokens: Token[]) => Promise<unknown>): {
   gather: (tokens: Token[]) => void;
   settled: () => Promise<void>;
 } {

@@ -1,4 +1,4 @@
-import type { LifecycleAction, News } from '../domain/event.ts';
+import type { InboundEvent, LifecycleAction } from '../domain/event.ts';
 import type { Evidence } from '../domain/evidence.ts';
 import {
   type Approval,
@@ -104,7 +104,7 @@ export function toRecord(id: string, hash: Record<string, string>): JobRecord | 
     state: hash['state'] as JobState,
     node: hash['node'] ?? null,
     instanceId: hash['instanceId'] ?? null,
-    source: hash['source'] as News['source'],
+    source: hash['source'] as InboundEvent['source'],
     event: JSON.parse(hash['event'] ?? '{}'),
     ...(hash['requestedBy'] && { requestedBy: hash['requestedBy'] }),
     receivedAt: hash['receivedAt'] ?? '',

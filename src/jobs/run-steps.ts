@@ -10,10 +10,10 @@ import { overruledByEnsure } from './steps/overruled.ts';
 import type { Claimed, JobStore, Lock } from './store.ts';
 
 /** Thrown when another worker has the job now: nothing more may be done for it here. */
-export class LostLock extends Error {}
+export class LockLostError extends Error {}
 
 /** Thrown when the job turned out to be about a node that another job works on: it waits for its turn. */
-export class Waits extends Error {}
+export class WaitingForTurnError extends Error {}
 
 export interface StepResult {
   state: 'done' | 'skipped' | 'failed';
@@ -25,7 +25,7 @@ export interface StepResult {
 }
 
 /** Thrown when the rest of a job has to wait, so that others may work meanwhile; it does not count as an attempt. */
-export class Later extends Error {
+export class RescheduleError extends Error {
   readonly delayMs: number;
 
   constructor(delayMs: number) {
@@ -35,8 +35,10 @@ export class Later extends Error {
 }
 
 /** Whether a step that threw this did not fail: the job goes on elsewhere, or at another time. */
-export function isLeft(error: unknown): boolean {
-  return error instanceof LostLock || error instanceof Waits || error instanceof Later;
+export function isControlFlow(error: unknown): boolean {
+  return (
+    error instanceof LockLostError || error instanceof WaitingForTurnError || error instanceof RescheduleError
+  );
 }
 
 /** Passed on to the HTTP request, which calls it right before it is sent. @throws AppError if it must not be sent */
@@ -48,14 +50,14 @@ export interface StepContext {
    * Does something that changes Chef, if this worker still has the job, with all steps before it recorded and the change
    * noted for chef-client before and after it.
    * @param readAt when the step began to read what it decided by, as performance.now(); now by default
-   * @throws LostLock; AppError `overruled` if an `ensure` was said after the deletion, `conflict` if that was too long ago
+   * @throws LockLostError; AppError `overruled` if an `ensure` was said after the deletion, `conflict` if that was too long ago
    */
   changeChef: <T>(act: (beforeSend: BeforeSend) => Promise<T>, readAt?: number) => Promise<T>;
-  /** Makes the job one of this node. @throws Waits */
+  /** Makes the job one of this node. @throws WaitingForTurnError */
   claimNode: (node: string) => Promise<void>;
-  /** The same for an instance. @throws Waits */
+  /** The same for an instance. @throws WaitingForTurnError */
   claimInstance: (instanceId: string) => Promise<void>;
-  /** Keeps what must be known if this attempt ends in the middle of the step. @throws LostLock */
+  /** Keeps what must be known if this attempt ends in the middle of the step. @throws LockLostError */
   remember: (facts: Facts) => Promise<void>;
 }
 
@@ -87,7 +89,7 @@ export async function runSteps(job: JobRecord, dependencies: RunDependencies) {
     async changeChef(act, readAt = performance.now()) {
       await recorded;
       const answer = await store.mayChange(job, lock, isApproved(job.approval, 'overruled'));
-      if (answer === 'lost') throw new LostLock();
+      if (answer === 'lost') throw new LockLostError();
       if (answer !== 'allowed') {
         const reason = overruledByEnsure(job, answer);
         throw new AppError(reason.code, reason.message, { reasons: [reason] });
@@ -116,7 +118,7 @@ export async function runSteps(job: JobRecord, dependencies: RunDependencies) {
       job.instanceId = instanceId;
     },
     async remember(facts) {
-      if (!(await store.remember(job, facts))) throw new LostLock();
+      if (!(await store.remember(job, facts))) throw new LockLostError();
     },
   };
   let ended = false;
@@ -127,7 +129,7 @@ export async function runSteps(job: JobRecord, dependencies: RunDependencies) {
     ended ||= ends === true;
     const record = { name, at: new Date().toISOString(), ...result };
     const kept = store.recordStep(job, record, facts).then(isOurs => {
-      if (!isOurs) throw new LostLock();
+      if (!isOurs) throw new LockLostError();
       log[result.state === 'failed' ? 'warn' : 'info'](
         { step: name, node: job.node, ...result },
         `step ${result.state}`,
@@ -146,12 +148,12 @@ function isDone(job: JobRecord, name: StepName): boolean {
   return job.steps.some(step => step.name === name && step.state !== 'failed');
 }
 
-/** @throws Waits, LostLock */
+/** @throws WaitingForTurnError, LockLostError */
 async function goOn(claim: Promise<Claimed>, dispatcher: Dispatcher): Promise<void> {
   const { goesOn, tokens, lost } = await claim;
-  if (lost) throw new LostLock();
+  if (lost) throw new LockLostError();
   dispatcher.dispatch(tokens);
-  if (!goesOn) throw new Waits();
+  if (!goesOn) throw new WaitingForTurnError();
 }
 
 async function attempt(
@@ -164,10 +166,10 @@ async function attempt(
   try {
     return await steps[name](job, context);
   } catch (error) {
-    if (!isLeft(error)) {
+    if (!isControlFlow(error)) {
       const at = new Date().toISOString();
       const kept = await store.recordStep(job, { name, state: 'failed', at, note: describe(error) });
-      if (!kept) throw new LostLock();
+      if (!kept) throw new LockLostError();
     }
     throw error;
   }

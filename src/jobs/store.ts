@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis';
 import type { RedisCheck } from '../clients/redis/durability.ts';
 import { AppError, type HoldCode, type Reason } from '../domain/errors.ts';
-import type { News } from '../domain/event.ts';
+import type { InboundEvent } from '../domain/event.ts';
 import type { Approval, JobKind, JobResult, JobState, Machine, StepRecord } from '../domain/job.ts';
-import { together } from '../lib/batch-calls.ts';
+import { batchCalls } from '../lib/batch-calls.ts';
 import { type JobFilter, lists, matches } from './job-filter.ts';
-import { type Arrival, arrivalOf, fields } from './new-job.ts';
+import { buildNewJob, fields, type NewJob } from './new-job.ts';
 import { type Facts, type JobError, type JobRecord, toRecord } from './record.ts';
 import type { RunScript } from './scripts.ts';
 
@@ -96,7 +96,7 @@ export class JobStore {
   readonly #run: RunScript;
   readonly #prefix: string;
   readonly #check: RedisCheck | undefined;
-  readonly #accept: (arrival: Arrival) => Promise<AcceptReply>;
+  readonly #accept: (newJob: NewJob) => Promise<AcceptReply>;
 
   /** @param check asked before and after an event is taken in, where whoever sent it forgets it then */
   constructor(redis: Redis, run: RunScript, prefix: string, check?: RedisCheck) {
@@ -104,8 +104,8 @@ export class JobStore {
     this.#run = run;
     this.#prefix = prefix;
     this.#check = check;
-    this.#accept = together(async arrivals => {
-      const told = arrivals.flatMap(({ head, record }) => [head, record.length, ...record]);
+    this.#accept = batchCalls(async newJobs => {
+      const told = newJobs.flatMap(({ head, record }) => [head, record.length, ...record]);
       return (await this.#run('accept', ...told)) as (AcceptReply | Error)[];
     }, ARRIVALS_AT_ONCE);
   }
@@ -115,9 +115,9 @@ export class JobStore {
    * @throws AppError `invalid` where a request's id was given to another request before; `unavailable` where Redis
    * would not keep it
    */
-  async accept(news: News, kind: JobKind): Promise<Acceptance> {
+  async accept(inbound: InboundEvent, kind: JobKind): Promise<Acceptance> {
     await this.#check?.last();
-    const [jobId, outcome, removed, ...tokens] = await this.#accept(arrivalOf(news, kind));
+    const [jobId, outcome, removed, ...tokens] = await this.#accept(buildNewJob(inbound, kind));
     if (outcome === 'mismatch') {
       const field = 'Idempotency-Key';
       throw new AppError('invalid', `${field} was given to another request before; use a new one`, { field });

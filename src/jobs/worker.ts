@@ -11,7 +11,7 @@ import type { Outages } from './outages.ts';
 import { type Dispatcher, QUEUE } from './outbox.ts';
 import type { JobError, JobRecord } from './record.ts';
 import { type Fate, fateOf } from './retry.ts';
-import { Later, LostLock, runSteps, type Steps, Waits } from './run-steps.ts';
+import { LockLostError, RescheduleError, runSteps, type Steps, WaitingForTurnError } from './run-steps.ts';
 import type { Change, JobStore } from './store.ts';
 
 export interface WorkerOptions {
@@ -58,12 +58,12 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
   const { store, dispatcher, log, steps, outages, heartbeat, stamp, undo, onTrouble, onSettled } =
     dependencies;
 
-  /** @throws LostLock; DelayedError */
+  /** @throws LockLostError; DelayedError */
   async function work(bull: BullJob, lockValue = ''): Promise<void> {
     const token = bull.id ?? '';
     const lock = { key: `${QUEUE}:${token}:lock`, value: lockValue, ms: options.lockMs };
     const job = await store.begin(token, randomUUID(), lock);
-    if (job === 'lost') throw new LostLock();
+    if (job === 'lost') throw new LockLostError();
     if (!job) return;
     const jobLog = log.child({ job: job.id, kind: job.kind, instanceId: job.instanceId });
     try {
@@ -77,13 +77,14 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       }
       jobLog.info({ attempts: job.attempts, node: job.node }, 'job done');
     } catch (error) {
-      if (error instanceof Waits) return;
-      if (error instanceof LostLock) {
+      if (error instanceof WaitingForTurnError) return;
+      if (error instanceof LockLostError) {
         jobLog.warn('lost the job’s lock: another worker goes on with it');
         // BullMQ must not take the job for done: if no other worker has it, it comes back.
         throw error;
       }
-      const delayMs = error instanceof Later ? await giveWay(job, error) : await fail(job, error, jobLog);
+      const delayMs =
+        error instanceof RescheduleError ? await giveWay(job, error) : await fail(job, error, jobLog);
       if (delayMs === undefined) return;
       await bull.moveToDelayed(Date.now() + delayMs, lockValue);
       throw new DelayedError();
@@ -93,18 +94,19 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
   /**
    * Reads a job to which something was added while it was worked. If AWS told of the end meanwhile, which does not know
    * names, the job looks again which node the instance is.
-   * @throws LostLock if the job is no longer with this worker
+   * @throws LockLostError if the job is no longer with this worker
    */
   async function readAgain(job: JobRecord): Promise<JobRecord> {
     const now = await store.get(job.id);
-    if (now?.state !== 'running' || now.run !== job.run || now.worker !== job.worker) throw new LostLock();
+    if (now?.state !== 'running' || now.run !== job.run || now.worker !== job.worker)
+      throw new LockLostError();
     return isSaidBy(now, 'aws') && !isSaidBy(job, 'aws') ? { ...now, steps: [] } : now;
   }
 
-  /** @returns how long, in milliseconds @throws LostLock */
-  async function giveWay(job: JobRecord, { delayMs }: Later): Promise<number> {
+  /** @returns how long, in milliseconds @throws LockLostError */
+  async function giveWay(job: JobRecord, { delayMs }: RescheduleError): Promise<number> {
     const { moved } = await store.move(job, ['running'], 'running', { attempts: job.attempts - 1 });
-    if (!moved) throw new LostLock();
+    if (!moved) throw new LockLostError();
     return delayMs;
   }
 
@@ -115,7 +117,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     delayMs: number,
   ): Promise<number> {
     const { moved } = await store.move(job, ['running'], 'retrying', { attempts, error });
-    if (!moved) throw new LostLock();
+    if (!moved) throw new LockLostError();
     return delayMs;
   }
 
@@ -182,7 +184,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
     return retryLater(await readAgain(job), said, job.attempts, 0);
   }
 
-  /** @returns false if something was added to the job since it was read @throws LostLock */
+  /** @returns false if something was added to the job since it was read @throws LockLostError */
   async function end(job: JobRecord, state: JobState, change: Change = {}): Promise<boolean> {
     const finishedAt = state === 'held' ? {} : { finishedAt: new Date().toISOString() };
     const result = await store.move(job, ['running'], state, {
@@ -193,7 +195,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       heard: job.heard,
     });
     if (!result.moved && result.heard) return false;
-    if (!result.moved) throw new LostLock();
+    if (!result.moved) throw new LockLostError();
     dispatcher.dispatch(result.tokens);
     onSettled(job, state);
     return true;

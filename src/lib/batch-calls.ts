@@ -8,7 +8,7 @@ interface Waiting<Item, Reply> {
  * Makes one call of several: of those that come in the same turn of the event loop, `atOnce` at the most. A reply that
  * is an Error is that item's alone; where the call itself fails, all its items do.
  */
-export function together<Item, Reply>(
+export function batchCalls<Item, Reply>(
   call: (items: Item[]) => Promise<(Reply | Error)[]>,
   atOnce: number,
 ): (item: Item) => Promise<Reply> {

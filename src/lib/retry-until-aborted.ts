@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { AppError, describe } from '../domain/errors.ts';
 import { backoff } from './backoff.ts';
 
-export interface Trying {
+export interface RetryOptions {
   log: Logger;
   /** What is tried, for the log: `SQS queue deaths`. */
   what: string;
@@ -24,7 +24,10 @@ const FOR_A_PERSON: readonly string[] = ['permission', 'credentials', 'rejected'
  * when it works again.
  * @returns undefined where it was ended before it worked
  */
-export async function keepTrying<T>(attempt: () => Promise<T>, trying: Trying): Promise<T | undefined> {
+export async function retryUntilAborted<T>(
+  attempt: () => Promise<T>,
+  trying: RetryOptions,
+): Promise<T | undefined> {
   const { log, what, signal } = trying;
   let reported: string | undefined;
   for (let attempts = 1; !signal.aborted; attempts++) {
@@ -44,7 +47,7 @@ export async function keepTrying<T>(attempt: () => Promise<T>, trying: Trying): 
   return undefined;
 }
 
-function waitAfter(error: unknown, attempts: number, trying: Trying): number {
+function waitAfter(error: unknown, attempts: number, trying: RetryOptions): number {
   const { longestWaitMs = LONGEST_WAIT_MS, refusedWaitMs } = trying;
   const known = error instanceof AppError ? error : undefined;
   if (refusedWaitMs !== undefined && known && FOR_A_PERSON.includes(known.code)) return refusedWaitMs;

@@ -4,7 +4,7 @@ import type { SnsClient } from '../clients/aws/sns.ts';
 import type { SqsClient } from '../clients/aws/sqs.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Writers } from '../domain/places.ts';
-import { keepTrying } from '../lib/retry-until-aborted.ts';
+import { retryUntilAborted } from '../lib/retry-until-aborted.ts';
 import { policyWith, rulesMayPublish, rulesMaySend, topicMaySend } from './policy.ts';
 import { providePush, shownEndpoint } from './push.ts';
 import { allowToSend, findQueue, provideQueues, type Queue } from './queues.ts';
@@ -123,20 +123,20 @@ export function keepProvisioned(options: KeepingOptions): { close: () => Promise
 }
 
 async function waitForAll(options: KeepingOptions, signal: AbortSignal): Promise<void> {
-  const pair = await keepTrying(() => lookUp(options), trying(options, signal));
+  const pair = await retryUntilAborted(() => lookUp(options), trying(options, signal));
   if (pair) options.onReady(pair);
 }
 
 async function createAll(options: KeepingOptions, signal: AbortSignal): Promise<void> {
   const { sns, publicUrl, onReady, log, confirmWaitMs = 300_000 } = options;
-  const pair = await keepTrying(() => provision(options), trying(options, signal));
+  const pair = await retryUntilAborted(() => provision(options), trying(options, signal));
   if (!pair) return;
   onReady(pair);
   if (!publicUrl) return;
   const push = { ...pair, publicUrl };
   const endpoint = shownEndpoint(publicUrl);
   for (let asked = 0; !signal.aborted; asked++) {
-    const subscribed = await keepTrying(() => providePush(sns, push), trying(options, signal));
+    const subscribed = await retryUntilAborted(() => providePush(sns, push), trying(options, signal));
     if (subscribed?.confirmed) {
       for (const arn of subscribed.otherPasswords) log.warn({ endpoint, arn }, otherPassword(arn));
       return log.info({ endpoint }, 'SNS pushes to this service');

@@ -43,7 +43,7 @@ async function applyOne(
   };
   // All that is known is of when the node was last seen: a chef-client run or an `ensure` since then is newer.
   const saidAt = new Date(Math.min(Date.parse(lastSeen), Date.now()));
-  const news = {
+  const inbound = {
     event,
     source: 'api' as const,
     messageId: `sweep:${randomUUID()}`,
@@ -52,7 +52,7 @@ async function applyOne(
     saidAt,
     requestedBy: 'sweep',
   };
-  const { jobId, outcome } = await store.accept(news, 'delete');
+  const { jobId, outcome } = await store.accept(inbound, 'delete');
   if (outcome === 'accepted') return { node, job: jobId, outcome: 'accepted' };
   const job = await store.get(jobId);
   if (job?.state !== 'done') return { node, job: jobId, outcome: `known already, ${job?.state}` };

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type HostTrust, hostGate, type VerifyHost } from '../../src/api/host/verify.ts';
+import { createHostVerifier, type HostTrust, type VerifyHost } from '../../src/api/host/verify.ts';
 import type { Service } from '../../src/app/service.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import { parseEvent } from '../../src/domain/parse-event.ts';
@@ -232,7 +232,7 @@ describe('the gate', () => {
   const doubt = async (trust: Partial<HostTrust>, method = 'delete') => {
     const event = parseEvent(signHostMessage({ ...goodbye('web-1'), method }, by(privateKey)));
     if (!event) throw new Error('no event');
-    const gate: VerifyHost = hostGate({
+    const gate: VerifyHost = createHostVerifier({
       required: true,
       audiences: new Set(['deaths']),
       keys: async () => undefined,

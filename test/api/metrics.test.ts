@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Service } from '../../src/app/service.ts';
-import { takeCensus } from '../../src/jobs/counts.ts';
+import { countJobs } from '../../src/jobs/counts.ts';
 import { openStore } from '../jobs/store-fixture.ts';
 import { type ApiClient, apiClient } from '../parts/api-client.ts';
 import { registerNode, startChefServer } from '../parts/chef-server.ts';
@@ -104,10 +104,10 @@ test('the age of the oldest open job begins anew when a failed one is opened aga
     'delete',
   );
   await redis.hset(`${prefix}:job:${jobId}`, 'receivedAt', new Date(Date.now() - 3_600_000).toISOString());
-  expect((await takeCensus(redis, prefix)).oldestOpenSeconds).toBeGreaterThanOrEqual(3_600);
+  expect((await countJobs(redis, prefix)).oldestOpenSeconds).toBeGreaterThanOrEqual(3_600);
   await store.move({ id: jobId }, ['queued'], 'failed');
   await store.move({ id: jobId }, ['failed'], 'queued');
-  expect((await takeCensus(redis, prefix)).oldestOpenSeconds).toBeLessThan(600);
+  expect((await countJobs(redis, prefix)).oldestOpenSeconds).toBeLessThan(600);
   close();
 });
 

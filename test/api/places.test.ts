@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import express from 'express';
 import request from 'supertest';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Delivery } from '../../src/api/receive.ts';
+import type { InboundMessage } from '../../src/api/receive.ts';
 import { snsRoutes } from '../../src/api/sns/endpoint.ts';
 import { SigningCertificates } from '../../src/api/sns/signing-certificates.ts';
-import { snsGate } from '../../src/api/sns/verify.ts';
-import { Places } from '../../src/domain/places.ts';
+import { createSnsVerifier } from '../../src/api/sns/verify.ts';
+import { EventSources } from '../../src/domain/places.ts';
 import { until } from '../parts/process.ts';
 import type { SnsPublisher } from '../parts/sns-publisher.ts';
 import { terminationNotice } from '../parts/world.ts';
@@ -30,15 +30,15 @@ afterAll(async () => {
   await fixture?.stop();
 });
 
-function places(): Places {
-  const known = new Places();
+function places(): EventSources {
+  const known = new EventSources();
   known.addTopic(TOPIC, 'aws');
   known.addTopic(HOST_TOPIC, 'hosts');
   return known;
 }
 
-function verifier(known: Places) {
-  return snsGate({
+function verifier(known: EventSources) {
+  return createSnsVerifier({
     topics: () => known.topics,
     certificateHosts: [fromAws.certHost],
     certificate: url => certificates.get(url),
@@ -49,12 +49,12 @@ const notice = () => terminationNotice(`i-0${randomUUID().replaceAll('-', '').sl
 
 test('a message that SNS pushes has the place of its topic', async () => {
   const known = places();
-  const received: Delivery[] = [];
+  const received: InboundMessage[] = [];
   const door = {
     verify: verifier(known),
     placeOf: known,
     topics: known.topics,
-    receive: async (delivery: Delivery) => {
+    receive: async (delivery: InboundMessage) => {
       received.push(delivery);
       return { outcome: 'ignored' as const };
     },

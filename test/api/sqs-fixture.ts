@@ -6,9 +6,9 @@ import {
   SendMessageCommand,
 } from '@aws-sdk/client-sqs';
 import { pino } from 'pino';
-import type { Delivery, Receipt } from '../../src/api/receive.ts';
+import type { InboundMessage, Receipt } from '../../src/api/receive.ts';
 import { SigningCertificates } from '../../src/api/sns/signing-certificates.ts';
-import { snsGate } from '../../src/api/sns/verify.ts';
+import { createSnsVerifier } from '../../src/api/sns/verify.ts';
 import { type Poller, type PollerDependencies, startPoller } from '../../src/api/sqs/poller.ts';
 import { SqsClient } from '../../src/clients/aws/sqs.ts';
 import { type Aws, startAws } from '../parts/aws.ts';
@@ -36,7 +36,7 @@ export interface SqsFixture {
   /** Resolves when SQS shows a message again that it hid for so many seconds. */
   seconds: (hidden: number) => Promise<void>;
   /** A poller, and everything it handed on. */
-  poll: (queue: Queue, options?: Partial<PollerDependencies>) => { poller: Poller; news: Delivery[] };
+  poll: (queue: Queue, options?: Partial<PollerDependencies>) => { poller: Poller; news: InboundMessage[] };
   closePollers: () => Promise<void>;
   stop: () => Promise<void>;
 }
@@ -69,14 +69,14 @@ export async function startSqsFixture(): Promise<SqsFixture> {
       await until('the witness to be seen again', async () => (await receive()).Messages?.length);
     },
     poll: (queue, options = {}) => {
-      const news: Delivery[] = [];
-      const receive = async (delivery: Delivery): Promise<Receipt> => {
+      const news: InboundMessage[] = [];
+      const receive = async (delivery: InboundMessage): Promise<Receipt> => {
         news.push(delivery);
         return (await options.receive?.(delivery)) ?? { outcome: 'ignored' };
       };
       const poller = startPoller([queue.url], {
         sqs,
-        verify: snsGate({
+        verify: createSnsVerifier({
           topics: () => new Set([TOPIC]),
           certificateHosts: [publisher.certHost],
           certificate: url => certificates.get(url),

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { beforeAll, expect, test } from 'vitest';
-import { snsGate } from '../../src/api/sns/verify.ts';
+import { createSnsVerifier } from '../../src/api/sns/verify.ts';
 import { type Certificate, makeSelfSigned } from '../parts/certificates.ts';
 import { signMessage } from '../parts/sns-message.ts';
 
@@ -27,7 +27,7 @@ async function ask(partition: string, region: string, host: string, commonName: 
   const TopicArn = `arn:${partition}:sns:${region}:000000000000:deaths`;
   const { certificate, key } = signers.get(commonName) ?? { certificate: '', key: '' };
   const asked: string[] = [];
-  const verify = snsGate({
+  const verify = createSnsVerifier({
     topics: () => new Set([TopicArn]),
     certificateHosts: OTHERS,
     async certificate(url) {
@@ -75,7 +75,7 @@ test('a region’s certificate counts for that region’s host only', async () =
 test('what SNS adds without signing it is let through and not handed on', async () => {
   const { certificate, key } = signers.get('sns.amazonaws.com') ?? { certificate: '', key: '' };
   const TopicArn = 'arn:aws:sns:us-east-1:000000000000:deaths';
-  const verify = snsGate({
+  const verify = createSnsVerifier({
     topics: () => new Set([TopicArn]),
     certificateHosts: OTHERS,
     certificate: async () => new X509Certificate(certificate),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stringify } from 'smol-toml';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openClients } from '../../src/app/clients.ts';
-import { Closing } from '../../src/app/shutdown.ts';
+import { ShutdownStack } from '../../src/app/shutdown.ts';
 import { ChefClient } from '../../src/clients/chef/client.ts';
 import { readCertificates, readTrustedCerts } from '../../src/clients/chef/trusted-certificates.ts';
 import { HttpClient } from '../../src/clients/http/request.ts';
@@ -89,7 +89,7 @@ describe('the certificate of a Chef server', () => {
 describe('the service', () => {
   /** What the settings of a service make of it. */
   async function probeBySettings(env: Record<string, string>): Promise<void> {
-    const closing = new Closing(() => {});
+    const closing = new ShutdownStack(() => {});
     try {
       const { chef } = await openClients(readSettings(env), closing);
       await chef.probe();

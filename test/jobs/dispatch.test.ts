@@ -3,7 +3,12 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectRedis } from '../../src/clients/redis/connections.ts';
 import { parseRedisUrl } from '../../src/clients/redis/url.ts';
-import { announcer, type Dispatcher, handOver, QUEUE } from '../../src/jobs/outbox.ts';
+import {
+  createOutboxDispatcher,
+  createOutboxNotifier,
+  type Dispatcher,
+  QUEUE,
+} from '../../src/jobs/outbox.ts';
 import { loadScripts } from '../../src/jobs/scripts.ts';
 import { until } from '../parts/process.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
@@ -36,7 +41,7 @@ function closing(made: Dispatcher): Dispatcher {
 }
 
 function dispatcher(): Dispatcher {
-  return closing(handOver(it.redis, it.run, it.prefix, log));
+  return closing(createOutboxDispatcher(it.redis, it.run, it.prefix, log));
 }
 
 const waiting = async () => (await queue.getWaiting()).map(({ id }) => id);
@@ -74,7 +79,12 @@ test('while Redis is away nothing fails, and what is left is handed over when it
   const connections = connectRedis(parseRedisUrl(own.url), prefix, log);
   redis.on('error', () => {});
   const { tokens } = await accept(says('delete', 'web-1'));
-  const one = handOver(connections.commands, loadScripts(connections.commands, prefix), prefix, log);
+  const one = createOutboxDispatcher(
+    connections.commands,
+    loadScripts(connections.commands, prefix),
+    prefix,
+    log,
+  );
   await own.stop();
   one.dispatch(tokens);
   await own.restart();
@@ -101,7 +111,7 @@ test('a process without workers has those that work hand its jobs over', async (
   const listeners = () => it.redis.pubsub('NUMSUB', `${it.prefix}:outbox`);
   const workers = [dispatcher(), dispatcher()];
   await until('both to listen', async () => (await listeners())[1] === workers.length);
-  const door = closing(announcer(it.redis, it.prefix));
+  const door = closing(createOutboxNotifier(it.redis, it.prefix));
   const accepted = [];
   for (let n = 0; n < 250; n++) accepted.push(await it.accept(says('delete', `web-${n}`)));
   for (const { tokens } of accepted) door.dispatch(tokens);

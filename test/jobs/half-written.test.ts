@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Event, News } from '../../src/domain/event.ts';
+import type { Event, InboundEvent } from '../../src/domain/event.ts';
 import { decide } from '../../src/domain/policy.ts';
 import type { JobRecord } from '../../src/jobs/record.ts';
 import { type RunScript, type ScriptName, scriptText } from '../../src/jobs/scripts.ts';
@@ -54,7 +54,7 @@ function openFailingStore(): FailingStore {
   };
 }
 
-async function accept({ store }: FailingStore, event: Event, news: Partial<News> = {}) {
+async function accept({ store }: FailingStore, event: Event, news: Partial<InboundEvent> = {}) {
   const kind = decide(event);
   if (kind === 'ignore') throw new Error('nothing to accept');
   const publishedAt = news.publishedAt ?? at(10);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { HoldCode } from '../../src/domain/errors.ts';
-import type { Event, News } from '../../src/domain/event.ts';
+import type { Event, InboundEvent } from '../../src/domain/event.ts';
 import type { JobState } from '../../src/domain/job.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
 import { at, ended, openStore, says, type TestStore } from './store-fixture.ts';
@@ -21,19 +21,22 @@ afterAll(async () => {
   await server?.stop();
 });
 
-const aws = (second: number): [Event, Partial<News>] => [ended(I), { place: 'aws', publishedAt: at(second) }];
-const claim = (second: number): [Event, Partial<News>] => [
+const aws = (second: number): [Event, Partial<InboundEvent>] => [
+  ended(I),
+  { place: 'aws', publishedAt: at(second) },
+];
+const claim = (second: number): [Event, Partial<InboundEvent>] => [
   ended(I),
   { place: 'hosts', publishedAt: at(second) },
 ];
-const host = (second: number, node = 'web-1'): [Event, Partial<News>] => [
+const host = (second: number, node = 'web-1'): [Event, Partial<InboundEvent>] => [
   says('delete', node, I),
   { place: 'hosts', publishedAt: at(second), signedBy: 'key' },
 ];
 
 /** A job that came to this state, held or discarded for this reason. */
 async function job(
-  first: [Event, Partial<News>],
+  first: [Event, Partial<InboundEvent>],
   state: JobState,
   code: HoldCode = 'alive',
 ): Promise<string> {
@@ -56,7 +59,7 @@ const state = async (id: string) => (await it.store.get(id))?.state;
 const looksDue = () => it.redis.zrange(`${it.prefix}:zombies`, '0', '-1');
 
 describe('a job looks again', () => {
-  test.each<[string, JobState, HoldCode, [Event, Partial<News>], [Event, Partial<News>]]>([
+  test.each<[string, JobState, HoldCode, [Event, Partial<InboundEvent>], [Event, Partial<InboundEvent>]]>([
     ['held because the instance lived, after a later word of AWS', 'held', 'alive', aws(10), aws(20)],
     ['held because AWS could not be asked, after a later word', 'held', 'unverified', aws(10), aws(20)],
     ['held for several nodes, after a later word', 'held', 'several-nodes', aws(10), aws(20)],
@@ -87,7 +90,7 @@ describe('a job looks again', () => {
 });
 
 describe('a job stays as it is', () => {
-  test.each<[string, JobState, HoldCode, [Event, Partial<News>], [Event, Partial<News>]]>([
+  test.each<[string, JobState, HoldCode, [Event, Partial<InboundEvent>], [Event, Partial<InboundEvent>]]>([
     ['held, after a redelivery', 'held', 'alive', aws(10), aws(10)],
     ['held, after an earlier word', 'held', 'alive', aws(10), aws(5)],
     ['held for a person’s decision, after a later word', 'held', 'over-budget', aws(10), aws(20)],
@@ -182,7 +185,7 @@ describe('the order in which things were said decides', () => {
     expect(await mayChange(ended(I), {}, 'another worker')).toBe('lost');
   });
 
-  async function mayChange(event: Event, news: Partial<News>, holder?: string) {
+  async function mayChange(event: Event, news: Partial<InboundEvent>, holder?: string) {
     const { tokens } = await it.accept(event, news);
     const lock = { key: `lock:${tokens[0]}`, value: 'mine', ms: 1_000 };
     await it.redis.set(`${it.prefix}:${lock.key}`, 'mine');

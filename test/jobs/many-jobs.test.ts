@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JOB_KINDS, JOB_STATES, type JobState } from '../../src/domain/job.ts';
-import { takeCensus } from '../../src/jobs/counts.ts';
+import { countJobs } from '../../src/jobs/counts.ts';
 import { lastHours } from '../../src/jobs/hourly-counts.ts';
 import type { JobFilter } from '../../src/jobs/job-filter.ts';
 import { type RedisServer, startRedis } from '../parts/redis.ts';
@@ -131,11 +131,11 @@ test('every held job of a busy node comes once, whatever the size of the page', 
 });
 
 test(`metrics and summary ask as much of Redis with ${MANY} jobs as with ${FEW}`, async () => {
-  const census = (it: TestStore) => cost(it, () => takeCensus(it.redis, it.prefix));
+  const census = (it: TestStore) => cost(it, () => countJobs(it.redis, it.prefix));
   const hours = (it: TestStore) => cost(it, () => lastHours(it.redis, it.prefix, 24));
   expect((await census(many)).commands).toBe((await census(few)).commands);
   expect((await hours(many)).commands).toBe((await hours(few)).commands);
-  const { jobs } = await takeCensus(many.redis, many.prefix);
+  const { jobs } = await countJobs(many.redis, many.prefix);
   expect(jobs.reduce((sum, { count }) => sum + count, 0)).toBe(MANY);
   const counted = (await lastHours(many.redis, many.prefix, 24)).flatMap(hour => hour.jobs);
   for (const { kind, state, count } of jobs) {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { reasonsAgainstNode } from '../../src/domain/deletion-guard.ts';
-import type { News } from '../../src/domain/event.ts';
+import type { InboundEvent } from '../../src/domain/event.ts';
 import { isOnlyClaimed } from '../../src/domain/evidence.ts';
 import { decide } from '../../src/domain/policy.ts';
 import { terminationOf } from '../../src/jobs/steps/look.ts';
@@ -86,7 +86,7 @@ function lives(instance: Instance, said: readonly Said[]): boolean {
   return last?.says !== 'delete';
 }
 
-function newsOf({ minute, instance, says, forged }: Said): News {
+function newsOf({ minute, instance, says, forged }: Said): InboundEvent {
   const at = new Date(minute * MINUTE);
   const delivery = { source: 'sqs' as const, publishedAt: at, saidAt: at };
   const messageId = `${minute}-${instance}-${says}-${forged}`;

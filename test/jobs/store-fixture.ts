@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import type { Event, News } from '../../src/domain/event.ts';
+import type { Event, InboundEvent } from '../../src/domain/event.ts';
 import type { JobState } from '../../src/domain/job.ts';
 import { decide } from '../../src/domain/policy.ts';
 import { loadScripts } from '../../src/jobs/scripts.ts';
@@ -13,7 +13,7 @@ export interface TestStore {
   run: ReturnType<typeof loadScripts>;
   store: JobStore;
   /** Takes an event in, at a second of the test's own clock. */
-  accept: (event: Event, news?: Partial<News>) => ReturnType<JobStore['accept']>;
+  accept: (event: Event, news?: Partial<InboundEvent>) => ReturnType<JobStore['accept']>;
   /** What a worker does with a token: @returns the record it works on, or nothing where the token is no longer good. */
   begin: (token: Token) => Promise<Awaited<ReturnType<JobStore['get']>>>;
   /** Works a job of these tokens to a state. @returns the tokens that this set free */

@@ -1,13 +1,13 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { together } from '../../src/lib/batch-calls.ts';
+import { batchCalls } from '../../src/lib/batch-calls.ts';
 
 test('each item gets its own reply, and no call has more than it may have', async () => {
   const items = fc.array(fc.record({ n: fc.integer(), fails: fc.boolean() }), { maxLength: 50 });
   await fc.assert(
     fc.asyncProperty(items, fc.integer({ min: 1, max: 9 }), async (all, atOnce) => {
       const sizes: number[] = [];
-      const ask = together(async (batch: typeof all) => {
+      const ask = batchCalls(async (batch: typeof all) => {
         sizes.push(batch.length);
         return batch.map(({ n, fails }) => (fails ? new Error(`not ${n}`) : `yes ${n}`));
       }, atOnce);
@@ -22,7 +22,7 @@ test('each item gets its own reply, and no call has more than it may have', asyn
 });
 
 test('a call that fails, fails for its own items only', async () => {
-  const ask = together(async (batch: number[]) => {
+  const ask = batchCalls(async (batch: number[]) => {
     if (batch.includes(1)) throw new Error('away');
     return batch;
   }, 2);
@@ -31,12 +31,12 @@ test('a call that fails, fails for its own items only', async () => {
 });
 
 test('an item without a reply fails', async () => {
-  const ask = together(async () => [], 8);
+  const ask = batchCalls(async () => [], 8);
   await expect(ask(1)).rejects.toThrow('no reply');
 });
 
 test('a call that hangs keeps no other waiting', async () => {
-  const ask = together(
+  const ask = batchCalls(
     ([first]: number[]) => (first === 0 ? new Promise<number[]>(() => {}) : Promise.resolve([1])),
     1,
   );

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { redisCheck } from '../../src/clients/redis/durability.ts';
 import { STEP_NAMES } from '../../src/domain/job.ts';
 import { Outages } from '../../src/jobs/outages.ts';
-import { type Dispatcher, handOver, QUEUE } from '../../src/jobs/outbox.ts';
-import { Later, type Step, type Steps } from '../../src/jobs/run-steps.ts';
+import { createOutboxDispatcher, type Dispatcher, QUEUE } from '../../src/jobs/outbox.ts';
+import { RescheduleError, type Step, type Steps } from '../../src/jobs/run-steps.ts';
 import { JobStore } from '../../src/jobs/store.ts';
 import { type RunningWorker, startWorker } from '../../src/jobs/worker.ts';
 import { until } from '../parts/process.ts';
@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   it = openStore(server.url);
-  dispatcher = handOver(it.redis, it.run, it.prefix, log);
+  dispatcher = createOutboxDispatcher(it.redis, it.run, it.prefix, log);
   workers = [];
 });
 afterEach(async () => {
@@ -119,7 +119,7 @@ test('a job that only waits gives way to others, comes back, and burns no attemp
   work(async ({ event }) => {
     const node = 'node' in event ? event.node : '';
     order.push(node);
-    if (node === 'web-1' && !order.includes('web-2')) throw new Later(100);
+    if (node === 'web-1' && !order.includes('web-2')) throw new RescheduleError(100);
     return { state: 'done' };
   });
   for (const { id } of [first, second]) await done(id);

@@ -2,7 +2,7 @@ import { createPublicKey, verify } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientKey } from '../../clients/chef/keys.ts';
 import { AppError, describe, type HoldCode, type Reason } from '../../domain/errors.ts';
-import type { Event, News } from '../../domain/event.ts';
+import type { Event, InboundEvent } from '../../domain/event.ts';
 import type { HostSignature } from '../../domain/host-signature.ts';
 import { keyFingerprint } from '../../domain/key-fingerprint.ts';
 import type { ArchivedKeys } from './archived-keys.ts';
@@ -34,7 +34,7 @@ interface HostVerdict {
  * Checks an event that a host sent; nothing is known of any other.
  * @throws AppError `unavailable` if that cannot be found out now
  */
-export type VerifyHost = (event: Event, delivery: Omit<News, 'event'>) => Promise<HostVerdict>;
+export type VerifyHost = (event: Event, delivery: Omit<InboundEvent, 'event'>) => Promise<HostVerdict>;
 
 type Registration = Extract<Event, { kind: 'registration' }>;
 
@@ -51,7 +51,7 @@ const TIMEOUT_MS = 5_000;
  * 3. signature: what it never said;
  * 4. nonce: what it said once, published again by another.
  */
-export function hostGate(trust: HostTrust): VerifyHost {
+export function createHostVerifier(trust: HostTrust): VerifyHost {
   return async (event, { messageId, publishedAt }) => {
     if (event.kind !== 'registration') return {};
     const { signature, node } = event;

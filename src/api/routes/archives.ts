@@ -13,12 +13,12 @@ export function archiveRoutes(archive: Archive): Router {
       const { id } = request.params;
       const record = await archive.get(id);
       if (!record) throw new AppError('not-found', `there is no archive ${id}; GET /archives lists them`);
-      response.type('application/json').send(present(record));
+      response.type('application/json').send(toJson(record));
     });
 }
 
 /** Chef's own JSON is put in as it was saved, number for number. */
-function present({ version, chef, ...summary }: ArchiveRecord): string {
+function toJson({ version, chef, ...summary }: ArchiveRecord): string {
   const { node, client, clientKeys, nodeAcl, clientAcl } = chef;
   const saved = {
     node: node ?? 'null',

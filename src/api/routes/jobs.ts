@@ -105,10 +105,10 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
     .get('/jobs', async (request, response) => {
       // Checked and given their defaults by the contract, openapi.yaml.
       const { jobs, next } = await store.list(request.query as unknown as JobFilter);
-      response.json({ jobs: jobs.map(present), next });
+      response.json({ jobs: jobs.map(toApiJob), next });
     })
     .get('/jobs/:id', async (request, response) => {
-      response.json(present(await find(request.params.id)));
+      response.json(toApiJob(await find(request.params.id)));
     })
     .get('/trigger', async (_request, response) => {
       response.json(await trigger.status());
@@ -118,14 +118,14 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
       response.status(202).json({ count: await decideAll(name, request) });
     });
     router.post(`/jobs/:id/${name}`, async (request: Request<{ id: string }>, response) => {
-      response.status(202).json(present(await decideOne(name, request)));
+      response.status(202).json(toApiJob(await decideOne(name, request)));
     });
   }
   return router;
 }
 
 /** The job as the API shows it. */
-export function present({
+export function toApiJob({
   run,
   worker,
   seq,

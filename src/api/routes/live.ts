@@ -2,7 +2,7 @@ import { type Response, Router } from 'express';
 import type { Change, WatchChanges } from '../../clients/redis/subscribe.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { JobStore } from '../../jobs/store.ts';
-import { present } from './jobs.ts';
+import { toApiJob } from './jobs.ts';
 
 /** Changes within so many milliseconds are told together, so that a burst costs no more than its jobs. */
 const GATHER_MS = 150;
@@ -54,7 +54,7 @@ export function liveStream(watch: WatchChanges, store: Pick<JobStore, 'get'>): L
     for (const id of ids) changed.delete(id);
     try {
       const jobs = await Promise.all(ids.map(id => store.get(id)));
-      for (const job of jobs) if (job) send(`event: job\ndata: ${JSON.stringify(present(job))}\n\n`);
+      for (const job of jobs) if (job) send(`event: job\ndata: ${JSON.stringify(toApiJob(job))}\n\n`);
     } catch {
       // Redis is away; when it is back all clients are told to read anew.
     }

@@ -1,12 +1,12 @@
 import { Router } from 'express';
 import type { AlertCounts } from '../../alerts/alerts.ts';
-import type { Census } from '../../jobs/counts.ts';
+import type { JobCounts } from '../../jobs/counts.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { QueueDepth } from '../sqs/queue-depths.ts';
 
 export interface MetricsSources {
   /** Of Redis, and so the same in every process. */
-  census: () => Promise<Census>;
+  jobCounts: () => Promise<JobCounts>;
   alerts: () => AlertCounts;
   /** Signing certificates of SNS that are kept. */
   certificates: () => number;
@@ -26,10 +26,10 @@ export function metricsRoutes(scrape: Scrape): Router {
 }
 
 /** What this process counted, and what is kept elsewhere and read at each scrape. */
-export function scraper(metrics: Metrics, sources: MetricsSources): Scrape {
+export function createMetricsRenderer(metrics: Metrics, sources: MetricsSources): Scrape {
   const cached = metrics.gauge('signing_certificates', 'Signing certificates of SNS that are kept');
   const readings = [
-    censusReading(metrics, sources.census),
+    jobCountsReading(metrics, sources.jobCounts),
     alertsReading(metrics, sources.alerts),
     queuesReading(metrics, sources.queues),
     () => cached.set(sources.certificates()),
@@ -40,7 +40,7 @@ export function scraper(metrics: Metrics, sources: MetricsSources): Scrape {
   };
 }
 
-function censusReading({ gauge }: Metrics, census: MetricsSources['census']): () => Promise<void> {
+function jobCountsReading({ gauge }: Metrics, jobCounts: MetricsSources['jobCounts']): () => Promise<void> {
   const up = gauge(
     'redis_up',
     'Whether Redis answered this scrape; without it all that is read from Redis is left out',
@@ -55,31 +55,31 @@ function censusReading({ gauge }: Metrics, census: MetricsSources['census']): ()
         'oldest_open_job_age_seconds',
         'Since the oldest open job was accepted; 0 where none is open',
       ),
-      of: ({ oldestOpenSeconds }: Census) => oldestOpenSeconds,
+      of: ({ oldestOpenSeconds }: JobCounts) => oldestOpenSeconds,
     },
     {
       gauge: gauge('outbox_jobs', 'Jobs that BullMQ does not have yet'),
-      of: ({ outbox }: Census) => outbox,
+      of: ({ outbox }: JobCounts) => outbox,
     },
     {
       gauge: gauge('uncovered_deletions', 'Deletions and restores that no chef-client run has covered'),
-      of: ({ trigger }: Census) => trigger.uncovered,
+      of: ({ trigger }: JobCounts) => trigger.uncovered,
     },
     {
       gauge: gauge('oldest_uncovered_deletion_age_seconds', 'Since the first of them; 0 where there is none'),
-      of: ({ trigger }: Census) => trigger.oldestUncoveredSeconds,
+      of: ({ trigger }: JobCounts) => trigger.oldestUncoveredSeconds,
     },
     {
       gauge: gauge('trigger_running', 'Whether chef-client runs'),
-      of: ({ trigger }: Census) => Number(trigger.running),
+      of: ({ trigger }: JobCounts) => Number(trigger.running),
     },
     {
       gauge: gauge('trigger_failures', 'Runs of chef-client that failed since the last that did not'),
-      of: ({ trigger }: Census) => trigger.failures,
+      of: ({ trigger }: JobCounts) => trigger.failures,
     },
   ];
   return async () => {
-    const found = await census().catch(() => undefined);
+    const found = await jobCounts().catch(() => undefined);
     up.set(found ? 1 : 0);
     jobs.reset();
     for (const { kind, state, count } of found?.jobs ?? []) jobs.set({ kind, state }, count);

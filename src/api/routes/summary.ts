@@ -1,9 +1,9 @@
 import { Router } from 'express';
-import type { Census } from '../../jobs/counts.ts';
+import type { JobCounts } from '../../jobs/counts.ts';
 import type { Hour } from '../../jobs/hourly-counts.ts';
 
 export interface SummarySources {
-  census: () => Promise<Census>;
+  jobCounts: () => Promise<JobCounts>;
   /** So many of the last hours. */
   hours: (count: number) => Promise<Hour[]>;
 }
@@ -14,7 +14,7 @@ const HOURS = 24;
 export function summaryRoutes(sources: SummarySources): Router {
   return Router().get('/summary', async (_request, response) => {
     const [{ jobs, oldestOpenSeconds }, lastHours] = await Promise.all([
-      sources.census(),
+      sources.jobCounts(),
       sources.hours(HOURS),
     ]);
     response.json({ jobs: jobs.filter(({ count }) => count > 0), oldestOpenSeconds, hours: lastHours });

@@ -10,7 +10,7 @@ import { RateLimit } from '../rate-limit.ts';
 import type { Receipt, Receive } from '../receive.ts';
 import type { VerifySns } from './verify.ts';
 
-export interface SnsDoor {
+export interface SnsEndpoint {
   verify: VerifySns;
   receive: Receive;
   /** Asks SNS itself to confirm the subscription; the URL in the message is never opened. */
@@ -28,27 +28,30 @@ const STALE_MS = 3_600_000;
 const RAW_ALERTS = { limit: 10, windowMs: 60_000 };
 
 /** `POST /sns`: what SNS delivers to its HTTPS subscription. */
-export function snsRoutes(door: SnsDoor): Router {
+export function snsRoutes(sns: SnsEndpoint): Router {
   const rawAlerts = new RateLimit(RAW_ALERTS);
   const receiveSns: RequestHandler = async (request, response) => {
     if (request.get('x-amz-sns-rawdelivery') === 'true') {
       const topic = request.get('x-amz-sns-topic-arn') ?? '';
       // The header may be anybody's: an alert names a topic of this service or none is raised.
-      if (door.topics.has(topic) && rawAlerts.take(topic) === 0)
-        door.raise(alert('raw-delivery', `an unsigned message, said to be of ${topic}, was refused`));
+      if (sns.topics.has(topic) && rawAlerts.take(topic) === 0)
+        sns.raise(alert('raw-delivery', `an unsigned message, said to be of ${topic}, was refused`));
       throw new AppError(
         'untrusted',
         'raw message delivery carries no signature; set RawMessageDelivery of the subscription to false',
       );
     }
-    response.json(await take(String(request.body ?? ''), door));
+    response.json(await take(String(request.body ?? ''), sns));
   };
   // SNS says text/plain, and sends up to 256 KiB of message, which JSON quotes may double; it compresses nothing.
   const body = text({ type: () => true, limit: '600kb', inflate: false });
   return Router().post('/sns', body, receiveSns);
 }
 
-async function take(body: string, { verify, receive, confirm, raise, placeOf }: SnsDoor): Promise<Receipt> {
+async function take(
+  body: string,
+  { verify, receive, confirm, raise, placeOf }: SnsEndpoint,
+): Promise<Receipt> {
   const message = await verify(body);
   if (message.Type === 'SubscriptionConfirmation') {
     await confirm(message.TopicArn, message.Token ?? '');

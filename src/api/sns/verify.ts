@@ -29,7 +29,7 @@ const CLOCK_SKEW_MS = 15 * 60_000;
  * 7. signature: everything that SNS did not say.
  * How old a message may be depends on its way here, and is the caller's to judge. No other URL in it is ever opened.
  */
-export function snsGate({ topics, certificateHosts, certificate }: SnsTrust): VerifySns {
+export function createSnsVerifier({ topics, certificateHosts, certificate }: SnsTrust): VerifySns {
   return async body => {
     const envelope = readEnvelope(body);
     if (!topics().has(envelope.TopicArn)) {

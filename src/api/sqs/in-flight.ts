@@ -16,7 +16,7 @@ interface Deletion {
  * The messages of one queue that were received and are not settled. SQS hides a message only so long from others;
  * while it is held here that time is begun anew again and again.
  */
-export class Hand {
+export class InFlightMessages {
   readonly #sqs: SqsClient;
   readonly #queueUrl: string;
   readonly #visibilitySeconds: number;

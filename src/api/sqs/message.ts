@@ -1,6 +1,6 @@
 import type { QueueMessage } from '../../clients/aws/sqs.ts';
 import { AppError } from '../../domain/errors.ts';
-import type { News } from '../../domain/event.ts';
+import type { InboundEvent } from '../../domain/event.ts';
 import { isFields } from '../../domain/json.ts';
 import { parseEvent } from '../../domain/parse-event.ts';
 import type { PlaceOf } from '../../domain/places.ts';
@@ -17,7 +17,11 @@ const STALE_MS = 3_600_000;
  * place is its topic, whatever queue it is in: SNS signed it, and who may write to the queue says nothing of it.
  * @throws AppError `untrusted`, or `invalid` for what cannot be understood
  */
-export async function readMessage(message: QueueMessage, verify: VerifySns, placeOf: PlaceOf): Promise<News> {
+export async function readMessage(
+  message: QueueMessage,
+  verify: VerifySns,
+  placeOf: PlaceOf,
+): Promise<InboundEvent> {
   const fields = decode(message.body);
   if (!isEnvelope(fields)) {
     return {
@@ -51,7 +55,7 @@ export async function readMessage(message: QueueMessage, verify: VerifySns, plac
   };
 }
 
-function understand(fields: unknown, region: string | undefined): News['event'] {
+function understand(fields: unknown, region: string | undefined): InboundEvent['event'] {
   const event = parseEvent(fields, { region });
   if (event) return event;
   throw new AppError('invalid', 'the message is none that this service understands');

@@ -2,13 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { QueueMessage, SqsClient } from '../../clients/aws/sqs.ts';
 import { AppError, describe } from '../../domain/errors.ts';
-import type { News } from '../../domain/event.ts';
+import type { InboundEvent } from '../../domain/event.ts';
 import type { PlaceOf } from '../../domain/places.ts';
 import { backoff } from '../../lib/backoff.ts';
-import { keepTrying } from '../../lib/retry-until-aborted.ts';
+import { retryUntilAborted } from '../../lib/retry-until-aborted.ts';
 import type { Receive } from '../receive.ts';
 import type { VerifySns } from '../sns/verify.ts';
-import { Hand } from './in-flight.ts';
+import { InFlightMessages } from './in-flight.ts';
 import { readMessage } from './message.ts';
 
 export interface PollerDependencies {
@@ -56,7 +56,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
   const stopping = new AbortController();
   const { signal } = stopping;
   const polled = new Map<string, Promise<void>>();
-  const hands: Hand[] = [];
+  const allInFlight: InFlightMessages[] = [];
   /** Ids of the messages that failed since the last that did not. */
   const failing = new Set<string>();
   /** How often one message alone was tried since then. */
@@ -69,7 +69,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
     outage ??= ready()
       .then(
         () => false,
-        () => keepTrying(ready, { what, log: dependencies.log, signal }).then(() => true),
+        () => retryUntilAborted(ready, { what, log: dependencies.log, signal }).then(() => true),
       )
       .finally(() => {
         outage = undefined;
@@ -80,46 +80,46 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
   async function poll(queueUrl: string): Promise<void> {
     const log = dependencies.log.child({ queue: queueUrl });
     const trying = { what: `SQS queue ${queueUrl}`, log, signal };
-    const visibility = await keepTrying(() => visibilityOf(sqs, queueUrl, log), trying);
-    const hand = new Hand(sqs, queueUrl, visibility ?? DEFAULT_VISIBILITY_SECONDS, log);
-    hands.push(hand);
+    const visibility = await retryUntilAborted(() => visibilityOf(sqs, queueUrl, log), trying);
+    const inFlight = new InFlightMessages(sqs, queueUrl, visibility ?? DEFAULT_VISIBILITY_SECONDS, log);
+    allInFlight.push(inFlight);
     const underWay = new Set<Promise<void>>();
     while (!signal.aborted) {
       while (underWay.size > IN_HAND - sqs.batch) await Promise.race(underWay);
       await outage;
-      while (hand.size >= MOST_KEPT && !signal.aborted) {
+      while (inFlight.size >= MOST_KEPT && !signal.aborted) {
         await delay(MOST_KEPT_PAUSE_MS, undefined, { signal }).catch(() => {});
       }
       const suspicious = failing.size >= SUSPICIOUS;
       if (suspicious) await delay(backoff(++trials, TRIAL_WAITS), undefined, { signal }).catch(() => {});
-      const received = await keepTrying(
+      const received = await retryUntilAborted(
         () => sqs.receive(queueUrl, suspicious ? 1 : sqs.batch, signal),
         trying,
       );
       for (const message of received ?? []) {
-        hand.hold(message.receipt);
-        const work = take(message, hand, log).finally(() => underWay.delete(work));
+        inFlight.hold(message.receipt);
+        const work = take(message, inFlight, log).finally(() => underWay.delete(work));
         underWay.add(work);
       }
     }
     await Promise.all(underWay);
   }
 
-  async function take(message: QueueMessage, hand: Hand, log: Logger): Promise<void> {
+  async function take(message: QueueMessage, inFlight: InFlightMessages, log: Logger): Promise<void> {
     const about = log.child({ sqsMessageId: message.id, receiveCount: message.receiveCount });
     const fate = await settle(message, about);
     // What is given back stays held until the poller closes, which follows at once.
     if (keep || fate === 'give back') return;
-    if (fate === 'delete') await hand.delete(message.receipt);
-    hand.letGo(message.receipt);
+    if (fate === 'delete') await inFlight.delete(message.receipt);
+    inFlight.letGo(message.receipt);
   }
 
   async function settle(message: QueueMessage, log: Logger): Promise<'delete' | 'leave' | 'give back'> {
-    const news = await understand(message, log);
-    if (!news) return 'leave';
+    const inbound = await understand(message, log);
+    if (!inbound) return 'leave';
     while (!signal.aborted) {
       try {
-        await receive(news);
+        await receive(inbound);
         failing.clear();
         trials = 0;
         return 'delete';
@@ -133,7 +133,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
     return 'give back';
   }
 
-  async function understand(message: QueueMessage, log: Logger): Promise<News | undefined> {
+  async function understand(message: QueueMessage, log: Logger): Promise<InboundEvent | undefined> {
     try {
       return await readMessage(message, verify, placeOf);
     } catch (error) {
@@ -161,7 +161,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
         delay(closeLimitMs, undefined, { signal: late.signal }).catch(() => {}),
       ]);
       late.abort();
-      await Promise.all(hands.map(hand => hand.close()));
+      await Promise.all(allInFlight.map(inFlight => inFlight.close()));
     },
   };
 }

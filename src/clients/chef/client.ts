@@ -2,7 +2,7 @@ import type { ChefNode, JsonObject } from '../../domain/chef-node.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type AclOf, allow, restoreAcl } from './acl.ts';
 import { readNamed, readObject } from './answer.ts';
-import { ChefConnection, type ChefOptions, type ChefServer, segment } from './connection.ts';
+import { ChefConnection, type ChefOptions, type ChefServer, pathSegment } from './connection.ts';
 import { type ClientIdentity, type ClientKey, clientIdentity, clientKeys } from './keys.ts';
 import { type ListedAttributes, listNodes } from './list.ts';
 import { hasKeyOf, restoreClient, restoreNode, type SavedClient } from './restore.ts';
@@ -31,45 +31,45 @@ export class ChefClient {
   }
 
   async getNode(name: string): Promise<ChefNode | undefined> {
-    return readNamed<ChefNode>(await this.#server.get('nodes', segment(name, 'node')), name);
+    return readNamed<ChefNode>(await this.#server.get('nodes', pathSegment(name, 'node')), name);
   }
 
   async getClient(name: string): Promise<JsonObject | undefined> {
-    return readNamed(await this.#server.get('clients', segment(name, 'client')), name);
+    return readNamed(await this.#server.get('clients', pathSegment(name, 'client')), name);
   }
 
   /** All keys of a client, expired ones too; undefined if there is no such client. */
   async getClientKeys(name: string): Promise<ClientKey[] | undefined> {
-    return clientKeys(this.#server, segment(name, 'client'));
+    return clientKeys(this.#server, pathSegment(name, 'client'));
   }
 
   /** What tells a client from another one of its name, for checks before it is deleted; undefined if there is no such client. */
   async clientIdentity(name: string): Promise<ClientIdentity | undefined> {
-    return clientIdentity(this.#server, segment(name, 'client'));
+    return clientIdentity(this.#server, pathSegment(name, 'client'));
   }
 
   /** Everything the server has of a host, to be kept before it is deleted. */
   async snapshot(name: string): Promise<ChefSnapshot> {
-    return takeSnapshot(this.#server, segment(name, 'node'));
+    return takeSnapshot(this.#server, pathSegment(name, 'node'));
   }
 
   /** @throws AppError `unavailable` if the answer is lost: the node may be deleted or not, and the DELETE is not sent again */
   async deleteNode(name: string, options?: ChangeOptions): Promise<'deleted' | 'absent'> {
-    return this.#delete(['nodes', segment(name, 'node')], name, options);
+    return this.#delete(['nodes', pathSegment(name, 'node')], name, options);
   }
 
   /** Deletes the client with all its keys; otherwise as deleteNode. */
   async deleteClient(name: string, options?: ChangeOptions): Promise<'deleted' | 'absent'> {
-    return this.#delete(['clients', segment(name, 'client')], name, options);
+    return this.#delete(['clients', pathSegment(name, 'client')], name, options);
   }
 
   /** @throws AppError `conflict` where the node exists */
   async createNode(node: ChefNode, options?: ChangeOptions): Promise<void> {
-    await this.#create('nodes', segment(node.name, 'node'), node, options);
+    await this.#create('nodes', pathSegment(node.name, 'node'), node, options);
   }
 
   async updateNode(node: ChefNode): Promise<'updated' | 'absent'> {
-    const target = ['nodes', segment(node.name, 'node')];
+    const target = ['nodes', pathSegment(node.name, 'node')];
     const answer = await this.#server.call({ method: 'PUT', target, body: node });
     return readNamed(answer, node.name) ? 'updated' : 'absent';
   }
@@ -79,7 +79,7 @@ export class ChefClient {
    * @throws AppError `conflict` where the client exists
    */
   async createClient(client: JsonObject & { name: string }): Promise<JsonObject> {
-    return this.#create('clients', segment(client.name, 'client'), client);
+    return this.#create('clients', pathSegment(client.name, 'client'), client);
   }
 
   /**
@@ -87,7 +87,7 @@ export class ChefClient {
    * @throws AppError `conflict` where the node exists, `rejected` where the text is of another node
    */
   async restoreNode(name: string, json: string, options?: ChangeOptions): Promise<void> {
-    await restoreNode(this.#checked(options), segment(name, 'node'), json);
+    await restoreNode(this.#checked(options), pathSegment(name, 'node'), json);
   }
 
   /**
@@ -101,12 +101,12 @@ export class ChefClient {
     saved: SavedClient,
     options?: ChangeOptions,
   ): Promise<'restored' | 'no-key'> {
-    return restoreClient(this.#checked(options), segment(name, 'client'), saved);
+    return restoreClient(this.#checked(options), pathSegment(name, 'client'), saved);
   }
 
   /** Whether a client has one of the keys that a snapshot has of it; undefined if there is no such client. */
   async hasKeyOf(name: string, saved: SavedClient): Promise<boolean | undefined> {
-    return hasKeyOf(this.#server, segment(name, 'client'), saved);
+    return hasKeyOf(this.#server, pathSegment(name, 'client'), saved);
   }
 
   /**
@@ -120,12 +120,12 @@ export class ChefClient {
     acl: string,
     options?: ChangeOptions,
   ): Promise<string[] | undefined> {
-    return restoreAcl(this.#checked(options), [kind, segment(name, 'node')], acl);
+    return restoreAcl(this.#checked(options), [kind, pathSegment(name, 'node')], acl);
   }
 
   /** Lets the client of a node read and save it, as chef-client does; `no-acls` where the server has none. */
   async allowOwnClient(node: string, options?: ChangeOptions): Promise<'allowed' | 'no-acls'> {
-    const name = segment(node, 'node');
+    const name = pathSegment(node, 'node');
     return allow(this.#checked(options), ['nodes', name], name, ['read', 'update']);
   }
 

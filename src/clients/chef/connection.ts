@@ -62,7 +62,7 @@ export class ChefConnection {
   /** @throws AppError `invalid` where the URL, the client's name or its key cannot be used */
   constructor(options: ChefOptions) {
     this.#base = baseUrl(options.url);
-    this.#clientName = segment(options.clientName, 'client');
+    this.#clientName = pathSegment(options.clientName, 'client');
     this.#key = parseKey(options.key);
     this.#signing = options.signing ?? '1.3';
     this.#now = options.now ?? (() => new Date());
@@ -163,7 +163,7 @@ function isRead({ method, target }: ChefCall): boolean {
  * check the signature of the path as it was sent, so it is not percent-encoded.
  * @throws AppError `invalid` for anything that could be more or less than one segment
  */
-export function segment(name: unknown, kind: 'node' | 'client' | 'key'): string {
+export function pathSegment(name: unknown, kind: 'node' | 'client' | 'key'): string {
   if (isNodeName(name)) return name;
   throw new AppError('invalid', `${JSON.stringify(name)} is not a name of a Chef ${kind}`, { field: 'name' });
 }

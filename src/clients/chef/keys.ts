@@ -2,7 +2,7 @@ import { isObject, type JsonObject } from '../../domain/chef-node.ts';
 import { AppError } from '../../domain/errors.ts';
 import { keyFingerprint } from '../../domain/key-fingerprint.ts';
 import { type ChefAnswer, readJson, readNamed } from './answer.ts';
-import { type ChefServer, segment } from './connection.ts';
+import { type ChefServer, pathSegment } from './connection.ts';
 
 /** A public key of a client, in the Chef server's words; `expiration_date` is `infinity` or ISO 8601. */
 export interface ClientKey {
@@ -57,7 +57,7 @@ async function keyAnswers(server: ChefServer, list: ChefAnswer): Promise<KeyAnsw
     return 'in the client';
   }
   const found = keys.map(async (item: unknown) => {
-    const key = segment(isObject(item) ? item['name'] : undefined, 'key');
+    const key = pathSegment(isObject(item) ? item['name'] : undefined, 'key');
     const answer = await server.get('clients', client, 'keys', key);
     return readNamed(answer, key) && answer;
   });

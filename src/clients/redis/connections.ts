@@ -73,12 +73,12 @@ export function connectRedis(target: RedisTarget, prefix: string, log: Logger): 
  * A Redis that hangs closes no connection: without `socketTimeout` the one that Sentinels put in its place is never
  * found. Their own word of it, ioredis' `failoverDetector`, can end a connection for good while it is being made.
  */
-type Temper = Pick<RedisOptions, 'commandTimeout' | 'maxRetriesPerRequest' | 'socketTimeout'> & {
+type ConnectionProfile = Pick<RedisOptions, 'commandTimeout' | 'maxRetriesPerRequest' | 'socketTimeout'> & {
   retryStrategy: (attempt: number) => number | null;
 };
 
-function connect(target: RedisTarget, connectionName: string, temper: Temper): Redis {
-  const { retryStrategy, ...limits } = temper;
+function connect(target: RedisTarget, connectionName: string, profile: ConnectionProfile): Redis {
+  const { retryStrategy, ...limits } = profile;
   const { username, password } = target;
   const tls = target.tls ? { tls: {} } : {};
   const options = {

@@ -3,7 +3,7 @@ import type { NagiosClient } from '../../clients/nagios/client.ts';
 import { isApproved } from '../../domain/deletion-guard.ts';
 import { AppError, describe } from '../../domain/errors.ts';
 import type { AskedDowntime, JobRecord } from '../record.ts';
-import { Later, type Step, type StepContext, type StepResult } from '../run-steps.ts';
+import { RescheduleError, type Step, type StepContext, type StepResult } from '../run-steps.ts';
 import { describeSearch, type HostSearch, monitorHosts } from './monitor-host.ts';
 
 export interface DowntimeDependencies {
@@ -22,7 +22,7 @@ const PROOF_TIMEOUT_MS = 30_000;
 export function downtimeStep({ nagios, chef, required }: DowntimeDependencies): Step {
   return async (job, context) => {
     if (!nagios) return { state: 'skipped', note: 'NAGIOS_URL is not set' };
-    return withoutNagios(required, job, async () => {
+    return tolerateMonitorOutage(required, job, async () => {
       const proved = required && (await isProvable(nagios, job));
       const earlier = job.facts.downtime;
       const result = earlier && (await resume(nagios, proved, job, context, earlier));
@@ -57,7 +57,7 @@ function isUnsupported(error: unknown): error is AppError {
 /**
  * Looks for what an earlier attempt asked for.
  * @returns undefined if it must be asked for again
- * @throws Later while Nagios cannot tell yet
+ * @throws RescheduleError while Nagios cannot tell yet
  */
 async function resume(
   nagios: NagiosClient,
@@ -103,7 +103,7 @@ async function ask(
     const downtime = { host, submittedAt: submittedAt.toISOString(), end: end.toISOString() };
     if (proved) {
       await context.remember({ downtime });
-      throw new Later(nextLookMs(0));
+      throw new RescheduleError(nextLookMs(0));
     }
     const note = [`asked for ${host}`, ...search.passedOver].join('; ');
     return { state: 'done', note, facts: { downtime } };
@@ -137,7 +137,7 @@ export function confirmDowntimeStep({ nagios, required }: DowntimeDependencies):
   return async job => {
     const asked = job.facts.downtime;
     if (!nagios || !asked) return { state: 'skipped', note: 'none was asked for' };
-    return withoutNagios(required, job, async () => {
+    return tolerateMonitorOutage(required, job, async () => {
       try {
         if (!asked.seen) await prove(nagios, job, asked);
         return { state: 'done', note: `${asked.host} and its services are in downtime` };
@@ -152,7 +152,7 @@ export function confirmDowntimeStep({ nagios, required }: DowntimeDependencies):
 
 /**
  * Resolves if Nagios shows the downtime.
- * @throws Later while it can still come
+ * @throws RescheduleError while it can still come
  * @throws AppError `rejected` if Nagios made no such downtime, `unavailable` if it does not write its status, `unsupported`
  */
 async function prove(nagios: NagiosClient, job: JobRecord, asked: AskedDowntime): Promise<void> {
@@ -166,7 +166,7 @@ async function prove(nagios: NagiosClient, job: JobRecord, asked: AskedDowntime)
   const waitedMs = Date.now() - Date.parse(submittedAt);
   // The last look tells why it saw nothing.
   if (waitedMs >= PROOF_TIMEOUT_MS) await nagios.awaitDowntime(sought, { timeoutMs: 0 });
-  else if (!(await nagios.showsDowntime(sought))) throw new Later(nextLookMs(waitedMs));
+  else if (!(await nagios.showsDowntime(sought))) throw new RescheduleError(nextLookMs(waitedMs));
 }
 
 /** Soon at first, for a Nagios that writes its status often, and then each time after as long again. */
@@ -175,7 +175,7 @@ function nextLookMs(waitedMs: number): number {
 }
 
 /** A Nagios that stays away does not keep the dead in Chef, unless it is required. */
-export async function withoutNagios(
+export async function tolerateMonitorOutage(
   required: boolean,
   job: JobRecord,
   act: () => Promise<StepResult>,

@@ -2,7 +2,7 @@ import type { LifecycleResult } from '../../clients/aws/autoscaling.ts';
 import { isOurHook } from '../../domain/glob.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step, Steps } from '../run-steps.ts';
-import { type DowntimeDependencies, withoutNagios } from './downtime.ts';
+import { type DowntimeDependencies, tolerateMonitorOutage } from './downtime.ts';
 import { describeSearch, monitorHosts } from './monitor-host.ts';
 import { nodeOf } from './restore-find.ts';
 
@@ -78,7 +78,7 @@ function would(plan: Plan): Step {
 function downtime({ nagios, chef, required }: DowntimeDependencies): Step {
   return async job => {
     if (!nagios) return { state: 'skipped', note: 'NAGIOS_URL is not set' };
-    return withoutNagios(required, job, async () => {
+    return tolerateMonitorOutage(required, job, async () => {
       const search = { unknown: new Set<string>(), passedOver: [] };
       for await (const host of monitorHosts(job, { nagios, chef }, search)) {
         if (await nagios.showHost(host)) {

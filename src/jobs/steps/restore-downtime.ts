@@ -2,7 +2,7 @@ import type { Archive } from '../../clients/archive/archive.ts';
 import type { NagiosClient } from '../../clients/nagios/client.ts';
 import type { JobRecord } from '../record.ts';
 import type { Step } from '../run-steps.ts';
-import { downtimeComment, withoutNagios } from './downtime.ts';
+import { downtimeComment, tolerateMonitorOutage } from './downtime.ts';
 
 export interface CancelDependencies {
   archive: Archive;
@@ -19,7 +19,7 @@ export function cancelDowntimeStep({ nagios, archive, downtimeJobs }: CancelDepe
       return { state: 'skipped', note: 'nothing was missing in Chef' };
     }
     // A missing alarm is not a reason to keep a restore open.
-    return withoutNagios(false, job, async () => {
+    return tolerateMonitorOutage(false, job, async () => {
       let cancelled = 0;
       // The archives know their jobs even where Redis has forgotten them.
       const archives = await Promise.all(archivesOf(job).map(id => archive.get(id)));

@@ -1,4 +1,4 @@
-import { isLeft, type Step, type Steps } from '../run-steps.ts';
+import { isControlFlow, type Step, type Steps } from '../run-steps.ts';
 
 /** @param outcome as recorded; `left` where the job went on elsewhere or waits for its turn */
 export type ObserveStep = (
@@ -19,7 +19,7 @@ export function timedSteps(steps: Steps, observe: ObserveStep): Steps {
         tell(result.state);
         return result;
       } catch (error) {
-        tell(isLeft(error) ? 'left' : 'failed');
+        tell(isControlFlow(error) ? 'left' : 'failed');
         throw error;
       }
     };
