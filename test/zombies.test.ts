@@ -134,14 +134,21 @@ test('a node saved again minutes later, with its client, is archived and removed
   expect(webhook.alerts).toEqual([]);
 });
 
-test('a new machine that took the name of the dead one is left, and nobody is woken', async () => {
-  const host = { name: 'replaced', instanceId: instanceId(++next) };
-  await deleted(host, { instanceId: host.instanceId });
+test('a new machine that took the name of one that ended is left, its downtime is cancelled, and no alert is raised', async () => {
+  const host = { name: 'watched', instanceId: instanceId(++next) };
+  const id = await deleted(host, { instanceId: host.instanceId });
+  const downtimes = async () =>
+    (await world.nagios.downtimes()).filter(({ comment }) => comment.includes(id));
+  await until('the downtime', async () => (await downtimes()).length > 0);
   await registerNode(world.chef, { ...host, instanceId: instanceId(++next) });
   await minutesPass();
   await looksDone();
-  expect(await world.chef.chef.getNode('replaced')).toBeDefined();
-  expect(await world.chef.chef.getClient('replaced')).toBeDefined();
+  expect(await world.chef.chef.getNode('watched')).toBeDefined();
+  expect(await world.chef.chef.getClient('watched')).toBeDefined();
+  await until('no downtime', async () => (await downtimes()).length === 0);
+  expect((await api.job(id)).steps).toContainEqual(
+    expect.objectContaining({ name: 'cancel-downtime', state: 'done' }),
+  );
   expect(webhook.alerts).toEqual([]);
 });
 

@@ -17,7 +17,7 @@ import { lifecycleHeartbeat } from '../jobs/steps/lifecycle.ts';
 import { lookForReturn } from '../jobs/steps/return.ts';
 import { timedSteps } from '../jobs/steps/timed.ts';
 import { tracedSteps } from '../jobs/steps/traced.ts';
-import { undoEffects } from '../jobs/undo.ts';
+import { cancelDowntime, undoEffects } from '../jobs/undo.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { ServiceContext } from './context.ts';
@@ -58,6 +58,7 @@ export function startWork(context: ServiceContext): void {
     store,
     dispatcher,
     look: lookForReturn({ chef, ...reading }),
+    cancelDowntime: cancelDowntime({ nagios, store }),
     raise: alerts.raise,
     log,
   });

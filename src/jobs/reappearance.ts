@@ -17,6 +17,8 @@ export interface ZombieDependencies {
   store: JobStore;
   dispatcher: Dispatcher;
   look: (job: JobRecord) => Promise<Sighting>;
+  /** Of a new machine that has the name of the one that ended. */
+  cancelDowntime: (job: JobRecord) => Promise<void>;
   raise: Raise;
   log: Logger;
 }
@@ -96,6 +98,7 @@ export class Zombies {
     if (job.state !== 'done') return true;
     const sighting = await this.#dependencies.look(job);
     if (sighting.kind === 'doubtful') this.#tell(job, sighting.why);
+    if (sighting.kind === 'another' && !isOver(job)) await this.#dependencies.cancelDowntime(job);
     if (sighting.kind !== 'returned') return true;
     const returns = (job.facts.returns ?? 0) + 1;
     if (returns > MOST_RETURNS) {
@@ -116,6 +119,11 @@ export class Zombies {
   #tell(job: JobRecord, what: string): void {
     this.#dependencies.raise(alert('node-came-back', what, { ...job, job: job.id }));
   }
+}
+
+/** Whether the downtime that the job set has ended by itself. */
+function isOver({ facts }: JobRecord): boolean {
+  return facts.downtime?.end !== undefined && Date.parse(facts.downtime.end) <= Date.now();
 }
 
 function isOpen(state: string): boolean {

@@ -13,13 +13,27 @@ export interface UndoDependencies {
 
 /**
  * Takes back what a job did before it ended without its deletion: the downtime that it set, and its part of the budget, if
- * it changed nothing in Chef. The job shows it as the step `cancel-downtime`.
- * @throws AppError if a downtime may still stand and a further attempt may cancel it
+ * it changed nothing in Chef.
+ * @throws AppError as `cancelDowntime` does
  */
-export function undoEffects({ nagios, store, budget }: UndoDependencies): (job: JobRecord) => Promise<void> {
+export function undoEffects(dependencies: UndoDependencies): (job: JobRecord) => Promise<void> {
+  const cancel = cancelDowntime(dependencies);
   return async job => {
     if (job.kind === 'ensure') return;
-    if (!job.touched) await budget.refund(job.id);
+    if (!job.touched) await dependencies.budget.refund(job.id);
+    await cancel(job);
+  };
+}
+
+/**
+ * Cancels the downtime that a job set, if it set one. The job shows it as the step `cancel-downtime`.
+ * @throws AppError if a downtime may still stand and a further attempt may cancel it
+ */
+export function cancelDowntime({
+  nagios,
+  store,
+}: Omit<UndoDependencies, 'budget'>): (job: JobRecord) => Promise<void> {
+  return async job => {
     const undone = await undoDowntime({ nagios }, job);
     if (!undone) return;
     const { facts, tryAgain, ...result } = undone;
