@@ -6,7 +6,7 @@ process.env['NODE_COMPILE_CACHE'] ??= new URL('.parts/compiled', import.meta.url
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: 'test/parts/clean.ts',
+    globalSetup: 'test/support/clean.ts',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Tests start real servers; a few at once keep two cores busy.

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { setup } from '../test/parts/clean.ts';
+import { setup } from '../test/support/clean.ts';
 import { cost } from './cost.ts';
 import { door } from './door.ts';
 import { growth } from './growth.ts';

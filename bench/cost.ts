@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort, until } from '../test/parts/process.ts';
-import { startWorld, type World } from '../test/parts/world.ts';
+import { freePort, until } from '../test/support/process.ts';
+import { startWorld, type World } from '../test/support/world.ts';
 import type { Measured, Section } from './measured.ts';
 import { hostAgainstCurl } from './parts/host-client.ts';
 import { cpuSeconds, residentBytes } from './parts/process-usage.ts';

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
-import { startChefServer } from '../test/parts/chef-server.ts';
-import { startRedis } from '../test/parts/redis.ts';
-import { startSnsPublisher } from '../test/parts/sns-publisher.ts';
+import { startChefServer } from '../test/support/chef-server.ts';
+import { startRedis } from '../test/support/redis.ts';
+import { startSnsPublisher } from '../test/support/sns-publisher.ts';
 import { type Load, pace, type Send, saturate } from './load.ts';
 import type { Measured, Section } from './measured.ts';
 import { newDeaths } from './parts/deaths.ts';

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { startSnsPublisher } from '../test/parts/sns-publisher.ts';
+import { startSnsPublisher } from '../test/support/sns-publisher.ts';
 import type { Measured, Section } from './measured.ts';
 import { timeAnswers } from './parts/asker.ts';
 import { startChefStandIn } from './parts/chef-stand-in.ts';

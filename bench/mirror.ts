@@ -1,10 +1,10 @@
 import { CreateQueueCommand, GetQueueAttributesCommand, SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { Redis } from 'ioredis';
-import { type Aws, startAws } from '../test/parts/aws.ts';
-import { type ChefServer, startChefServer } from '../test/parts/chef-server.ts';
-import { start, until } from '../test/parts/process.ts';
-import { type RedisServer, startRedis } from '../test/parts/redis.ts';
-import { type SnsPublisher, startSnsPublisher } from '../test/parts/sns-publisher.ts';
+import { type Aws, startAws } from '../test/support/aws.ts';
+import { type ChefServer, startChefServer } from '../test/support/chef-server.ts';
+import { start, until } from '../test/support/process.ts';
+import { type RedisServer, startRedis } from '../test/support/redis.ts';
+import { type SnsPublisher, startSnsPublisher } from '../test/support/sns-publisher.ts';
 import type { Measured, Section } from './measured.ts';
 import { newDeaths } from './parts/deaths.ts';
 import { settingsOf } from './parts/doors.ts';

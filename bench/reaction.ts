@@ -1,10 +1,11 @@
 import type { Job } from '../src/domain/job.ts';
-import { apiClient } from '../test/parts/api-client.ts';
-import { keyPair } from '../test/parts/chef-server.ts';
-import { signHostMessage } from '../test/parts/host-message.ts';
-import { until } from '../test/parts/process.ts';
-import { testEnvironment } from '../test/parts/service.ts';
-import { startWorld, terminationNotice, type World } from '../test/parts/world.ts';
+import { apiClient } from '../test/support/api-client.ts';
+import { keyPair } from '../test/support/chef-server.ts';
+import { signHostMessage } from '../test/support/host-message.ts';
+import { until } from '../test/support/process.ts';
+import { testEnvironment } from '../test/support/service.ts';
+import { terminationNotice } from '../test/support/termination.ts';
+import { startWorld, type World } from '../test/support/world.ts';
 import type { Measured, Section } from './measured.ts';
 import { startBareLoop } from './parts/bare-loop.ts';
 import { newDeaths, type Termination } from './parts/deaths.ts';

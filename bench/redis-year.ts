@@ -9,7 +9,7 @@ import { Redis } from 'ioredis';
 import type { InboundEvent } from '../src/domain/event.ts';
 import { type RunScript, scriptText } from '../src/jobs/scripts.ts';
 import { JobStore } from '../src/jobs/store.ts';
-import { startRedis } from '../test/parts/redis.ts';
+import { startRedis } from '../test/support/redis.ts';
 
 const { values } = parseArgs({
   options: {

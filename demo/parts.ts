@@ -1,9 +1,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Aws } from '../test/parts/aws.ts';
-import type { ChefServer } from '../test/parts/chef-server.ts';
-import type { Nagios } from '../test/parts/nagios.ts';
-import { startWorld, type World } from '../test/parts/world.ts';
+import type { Aws } from '../test/support/aws.ts';
+import type { ChefServer } from '../test/support/chef-server.ts';
+import type { Nagios } from '../test/support/nagios.ts';
+import { startWorld, type World } from '../test/support/world.ts';
 
 export type Parts = World & { aws: Aws };
 

@@ -7,9 +7,9 @@ import {
   faultsFound,
   parseCell,
   runMatrix,
-} from '../test/chaos/every-call.ts';
-import { PLAN_NAMES, type PlanName } from '../test/chaos/plans.ts';
-import { startWorld } from '../test/parts/world.ts';
+} from '../test/support/chaos/every-call.ts';
+import { PLAN_NAMES, type PlanName } from '../test/support/chaos/plans.ts';
+import { startWorld } from '../test/support/world.ts';
 
 export interface EveryCallOptions {
   /** The plan that is tried. @default all */

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { runChaos } from '../test/chaos/chaos.ts';
-import { setup } from '../test/parts/clean.ts';
+import { runChaos } from '../test/support/chaos/chaos.ts';
+import { setup } from '../test/support/clean.ts';
 import { everyCall } from './chaos-every-call.ts';
 
 const USAGE = `Usage: npm run chaos -- [--seed N] [--deaths N] [--seconds N]

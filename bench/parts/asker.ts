@@ -1,6 +1,6 @@
 import { Pool } from 'undici';
 import type { Job } from '../../src/domain/job.ts';
-import { TOKEN } from '../../test/parts/service.ts';
+import { TOKEN } from '../../test/support/service.ts';
 import { median } from '../statistics.ts';
 
 const WARM_UP = 40;

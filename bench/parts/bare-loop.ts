@@ -8,7 +8,7 @@ import { nodeSearch } from '../../src/clients/chef/search.ts';
 import { takeSnapshot } from '../../src/clients/chef/snapshot.ts';
 import type { ObserveCall } from '../../src/clients/http/request.ts';
 import { NagiosClient } from '../../src/clients/nagios/client.ts';
-import { freshDirectory } from '../../test/parts/process.ts';
+import { freshDirectory } from '../../test/support/process.ts';
 import {
   type Calls,
   type Clear,

@@ -1,4 +1,4 @@
-import { nodeOf } from '../../test/parts/chef-server.ts';
+import { nodeOf } from '../../test/support/chef-server.ts';
 import type { Termination } from './deaths.ts';
 import { type Answer, type Asked, type StandIn, serveStandIn, startStandIn } from './stand-in.ts';
 

@@ -1,4 +1,4 @@
-import { instanceId } from '../../test/parts/world.ts';
+import { instanceId } from '../../test/support/termination.ts';
 
 /** A host that ended: its node, its client and its Nagios host have one name. */
 export interface Termination {

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
-import type { ChefServer } from '../../test/parts/chef-server.ts';
-import { freshDirectory, start } from '../../test/parts/process.ts';
-import type { RedisServer } from '../../test/parts/redis.ts';
-import type { SnsPublisher } from '../../test/parts/sns-publisher.ts';
+import type { ChefServer } from '../../test/support/chef-server.ts';
+import { freshDirectory, start } from '../../test/support/process.ts';
+import type { RedisServer } from '../../test/support/redis.ts';
+import type { SnsPublisher } from '../../test/support/sns-publisher.ts';
 import { startMeasuredService } from './service.ts';
 
 export type Scheme = 'HTTP' | 'HTTPS';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { Pool } from 'undici';
 import type { Job } from '../../src/domain/job.ts';
-import { TOKEN, testEnvironment } from '../../test/parts/service.ts';
+import { TOKEN, testEnvironment } from '../../test/support/service.ts';
 import { saturate } from '../load.ts';
 import type { Calls, Cleared } from './comparator.ts';
 import type { Termination } from './deaths.ts';

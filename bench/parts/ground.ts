@@ -1,6 +1,6 @@
-import { keyPair, startChefServer } from '../../test/parts/chef-server.ts';
-import { startNagios } from '../../test/parts/nagios.ts';
-import { type RedisServer, startRedis } from '../../test/parts/redis.ts';
+import { keyPair, startChefServer } from '../../test/support/chef-server.ts';
+import { startNagios } from '../../test/support/nagios.ts';
+import { type RedisServer, startRedis } from '../../test/support/redis.ts';
 import { startChefStandIn } from './chef-stand-in.ts';
 import type { Target } from './comparator.ts';
 import type { Termination } from './deaths.ts';

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { makeHost } from '../../test/host/host.ts';
-import { roleCredentials, startMetadata } from '../../test/host/metadata.ts';
-import { keyPair } from '../../test/parts/chef-server.ts';
-import { instanceId, type World } from '../../test/parts/world.ts';
+import { keyPair } from '../../test/support/chef-server.ts';
+import { makeHost } from '../../test/support/host/host.ts';
+import { roleCredentials, startMetadata } from '../../test/support/host/metadata.ts';
+import { instanceId } from '../../test/support/termination.ts';
+import type { World } from '../../test/support/world.ts';
 import { median } from '../statistics.ts';
 
 const exec = promisify(execFile);

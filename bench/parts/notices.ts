@@ -1,5 +1,5 @@
-import type { SnsPublisher } from '../../test/parts/sns-publisher.ts';
-import { terminationNotice } from '../../test/parts/world.ts';
+import type { SnsPublisher } from '../../test/support/sns-publisher.ts';
+import { terminationNotice } from '../../test/support/termination.ts';
 import type { Termination } from './deaths.ts';
 
 /** What SNS delivers when these instances end: signed notices, as bytes. */

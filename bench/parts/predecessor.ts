@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { signedHeaders } from '../../src/clients/chef/signing.ts';
 import { formatNagiosDate } from '../../src/clients/nagios/date.ts';
 import { type CommandForm, readCommandForm, readCommandReply } from '../../src/clients/nagios/reply.ts';
-import { freshDirectory } from '../../test/parts/process.ts';
+import { freshDirectory } from '../../test/support/process.ts';
 import {
   type Calls,
   type Clear,

@@ -1,5 +1,5 @@
-import { type ChefServer, nodeOf } from '../../test/parts/chef-server.ts';
-import { until } from '../../test/parts/process.ts';
+import { type ChefServer, nodeOf } from '../../test/support/chef-server.ts';
+import { until } from '../../test/support/process.ts';
 import { each } from './comparator.ts';
 import type { Termination } from './deaths.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freshDirectory, start } from '../../test/parts/process.ts';
-import { type ServiceProcess, testEnvironment } from '../../test/parts/service.ts';
+import { freshDirectory, start } from '../../test/support/process.ts';
+import { type ServiceProcess, testEnvironment } from '../../test/support/service.ts';
 
 const serve = new URL('../../scripts/serve.sh', import.meta.url).pathname;
 
