@@ -4,10 +4,10 @@ import { startRedis } from '../test/support/redis.ts';
 import { startSnsPublisher } from '../test/support/sns-publisher.ts';
 import { type Load, pace, type Send, saturate } from './load.ts';
 import type { Measured, Section } from './measured.ts';
-import { newDeaths } from './parts/deaths.ts';
 import { type Door, type DoorParts, type Scheme, startServers } from './parts/doors.ts';
 import { openKnocker } from './parts/knocker.ts';
 import { signedNotices } from './parts/notices.ts';
+import { newTerminations } from './parts/terminations.ts';
 import { median, quantile } from './statistics.ts';
 
 const AT_ONCE = [1, 8, 64];
@@ -25,7 +25,7 @@ interface Both {
 
 export const door: Section = {
   title:
-    'Door: signed SNS notices until their jobs are recorded, against a bare Express route with one queue.add on the same Redis',
+    'Ingest: signed SNS notices until their jobs are recorded, against a bare Express route with one queue.add on the same Redis',
   async measure(tell) {
     const [redis, chef, publisher] = await Promise.all([
       // A rewrite of its file in the middle of a measurement would hit one side only.
@@ -35,7 +35,7 @@ export const door: Section = {
     ]);
     try {
       const parts = { redis, chef, publisher };
-      const bodies = signedNotices(publisher, newDeaths(NOTICES));
+      const bodies = signedNotices(publisher, newTerminations(NOTICES));
       return [
         ...(await measureScheme('HTTP', parts, bodies, tell)),
         ...(await measureScheme('HTTPS', parts, bodies, tell)),

@@ -8,22 +8,22 @@ import { median } from './statistics.ts';
 
 const SIZES = [100, 1_000, 10_000, 100_000, 1_000_000];
 const REPETITIONS = 3;
-/** New deaths in each repetition; the first one warms up and does not count. */
-const DEATHS = 200;
-/** How much a figure with many known deaths may differ from that with few. */
+/** New terminations in each repetition; the first one warms up and does not count. */
+const TERMINATIONS = 200;
+/** How much a figure with many known terminations may differ from that with few. */
 const FLAT = 1.3;
 
-/** Of a service that knows so many deaths. */
+/** Of a service that knows so many terminations. */
 interface Figures {
-  deathsPerSecond: number;
+  terminationsPerSecond: number;
   residentMegabytes: number;
-  bytesPerDeath: number;
+  bytesPerTermination: number;
   /** By what is asked, in milliseconds. */
   answers: Record<string, number>;
 }
 
 export const growth: Section = {
-  title: 'Growth: services that know many deaths, against one that knows few',
+  title: 'Growth: services that know many terminations, against one that knows few',
   async measure(tell) {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const chefKey = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
@@ -35,7 +35,7 @@ export const growth: Section = {
     try {
       for (const size of SIZES) {
         services.push(await startGrownService({ chef, chefKey, publisher }, size));
-        tell(`${size.toLocaleString('en')} deaths are known`);
+        tell(`${size.toLocaleString('en')} terminations are known`);
       }
       const figures = await measureAll(services);
       const { open } = await chef.report();
@@ -55,17 +55,17 @@ async function measureAll(services: readonly GrownService[]): Promise<Map<number
   const rates = services.map((): number[] => []);
   for (let repetition = 0; repetition <= REPETITIONS; repetition++) {
     for (const [at, service] of services.entries()) {
-      const seconds = await service.clear(DEATHS);
-      if (repetition > 0) rates[at]?.push(DEATHS / seconds);
+      const seconds = await service.clear(TERMINATIONS);
+      if (repetition > 0) rates[at]?.push(TERMINATIONS / seconds);
     }
   }
   return new Map(
     services.map((service, at) => [
-      service.deaths,
+      service.terminations,
       {
-        deathsPerSecond: median(rates[at] ?? []),
+        terminationsPerSecond: median(rates[at] ?? []),
         residentMegabytes: service.residentBytes() / 1024 ** 2,
-        bytesPerDeath: service.bytesPerDeath,
+        bytesPerTermination: service.bytesPerTermination,
         answers: answers[at] ?? {},
       },
     ]),
@@ -77,9 +77,9 @@ function lines(figures: Map<number, Figures>): Measured[] {
   const answer = (sizes: [number, number], name: string) =>
     compare(figures, sizes, name, 'ms', ({ answers }) => answers[name] ?? Number.NaN);
   return [
-    compare(figures, million, 'deaths done', '/s', each => each.deathsPerSecond),
+    compare(figures, million, 'terminations done', '/s', each => each.terminationsPerSecond),
     compare(figures, million, 'memory of the service', 'MB', each => each.residentMegabytes),
-    compare(figures, million, 'memory of Redis by death', 'bytes', each => each.bytesPerDeath),
+    compare(figures, million, 'memory of Redis by termination', 'bytes', each => each.bytesPerTermination),
     ...Object.keys(figures.get(million[0])?.answers ?? {}).map(name => answer(million, name)),
     ...['GET / (the page)', 'GET /jobs', 'GET /metrics'].map(name => answer([100, 100_000], name)),
   ];
@@ -94,7 +94,7 @@ function compare(
 ): Measured {
   const at = (size: number) => {
     const found = figures.get(size);
-    if (!found) throw new Error(`${size} known deaths were not measured`);
+    if (!found) throw new Error(`${size} known terminations were not measured`);
     return figure(found);
   };
   return {

@@ -36,7 +36,7 @@ export async function saturate(
   return load(latencies, begun);
 }
 
-/** The finest that a timer of Node can be told. */
+/** The finest delay that a timer of Node takes. */
 const TICK_MS = 1;
 
 /**

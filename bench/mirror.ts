@@ -6,10 +6,10 @@ import { start, until } from '../test/support/process.ts';
 import { type RedisServer, startRedis } from '../test/support/redis.ts';
 import { type SnsPublisher, startSnsPublisher } from '../test/support/sns-publisher.ts';
 import type { Measured, Section } from './measured.ts';
-import { newDeaths } from './parts/deaths.ts';
 import { settingsOf } from './parts/doors.ts';
 import { signedNotices } from './parts/notices.ts';
 import { startMeasuredService } from './parts/service.ts';
+import { newTerminations } from './parts/terminations.ts';
 import { median } from './statistics.ts';
 
 const MESSAGES = 3_000;
@@ -47,7 +47,7 @@ export const mirror: Section = {
     const parts = { aws, redis, chef, publisher };
     const connection = new Redis(redis.url);
     try {
-      const bodies = signedNotices(publisher, newDeaths(MESSAGES)).map(String);
+      const bodies = signedNotices(publisher, newTerminations(MESSAGES)).map(String);
       const rates = new Map<string, number[]>();
       for (let repetition = 0; repetition < REPETITIONS; repetition++) {
         for (const [name, drainer] of Object.entries(DRAINERS)) {

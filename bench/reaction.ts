@@ -8,17 +8,17 @@ import { terminationNotice } from '../test/support/termination.ts';
 import { startWorld, type World } from '../test/support/world.ts';
 import type { Measured, Section } from './measured.ts';
 import { startBareLoop } from './parts/bare-loop.ts';
-import { newDeaths, type Termination } from './parts/deaths.ts';
 import { stepAt } from './parts/fleet.ts';
 import { type Keep, keeping } from './parts/keeping.ts';
 import { registerHosts } from './parts/registration.ts';
 import { startMeasuredService } from './parts/service.ts';
+import { newTerminations, type Termination } from './parts/terminations.ts';
 import { median, quantile } from './statistics.ts';
 
-const DEATHS = 60;
+const TERMINATIONS = 60;
 const WARM_UP = 10;
 
-/** How a death is told, and whether Nagios is to be told of it. */
+/** How a termination is told, and whether Nagios is to be announced it. */
 interface Variant {
   by: 'name' | 'instance id';
   nagios: boolean;
@@ -31,7 +31,8 @@ const VARIANTS: Variant[] = [
 ];
 
 export const reaction: Section = {
-  title: 'Reaction: one death after another on an idle system, from the SNS POST to the deletion of the node',
+  title:
+    'Reaction: one termination after another on an idle system, from the SNS POST to the deletion of the node',
   async measure(tell) {
     const plans = VARIANTS.map(variant => ({ ...variant, ...newBatches() }));
     const hosts = plans.flatMap(({ nagios, ours, bare }) => (nagios ? [...ours, ...bare] : []));
@@ -52,7 +53,7 @@ interface Batches {
 }
 
 function newBatches(): Batches {
-  return { ours: newDeaths(WARM_UP + DEATHS), bare: newDeaths(WARM_UP + DEATHS) };
+  return { ours: newTerminations(WARM_UP + TERMINATIONS), bare: newTerminations(WARM_UP + TERMINATIONS) };
 }
 
 async function react(
@@ -89,31 +90,32 @@ async function react(
           { privateKey, topicArn: topic.topicArn },
         );
   /** @returns milliseconds from the POST to the deletion */
-  const goneByUs = async (death: Termination) => {
-    const message = topic.envelope(report(death));
+  const goneByUs = async (termination: Termination) => {
+    const message = topic.envelope(report(termination));
     const begun = Date.now();
     const { status, body } = await topic.deliver(message, `${service.url}/sns`);
     const { outcome, jobId } = JSON.parse(body);
-    if (outcome !== 'accepted') throw new Error(`the death of ${death.node} was answered ${status}: ${body}`);
+    if (outcome !== 'accepted')
+      throw new Error(`the termination of ${termination.node} was answered ${status}: ${body}`);
     const job = await verified(observer.url, jobId);
     return Date.parse(stepAt(job, 'delete-node') ?? '') - begun;
   };
-  const goneByLoop = async (death: Termination) => {
+  const goneByLoop = async (termination: Termination) => {
     const first = by === 'name' ? 'key' : 'search';
-    const { goneMs } = await loop.clear([death], 1, { first, proof: false });
+    const { goneMs } = await loop.clear([termination], 1, { first, proof: false });
     return goneMs[0] ?? Number.NaN;
   };
 
   const times: Record<'ours' | 'bare', number[]> = { ours: [], bare: [] };
-  for (const [at, death] of ours.entries()) {
-    const [mine, other] = [await goneByUs(death), bare[at] ? await goneByLoop(bare[at]) : Number.NaN];
+  for (const [at, termination] of ours.entries()) {
+    const [mine, other] = [await goneByUs(termination), bare[at] ? await goneByLoop(bare[at]) : Number.NaN];
     if (at < WARM_UP) continue;
     times.ours.push(mine);
     times.bare.push(other);
   }
-  const what = `Told by ${by}${nagios ? ', with Nagios' : ''}`;
+  const what = `Announced by ${by}${nagios ? ', with Nagios' : ''}`;
   const lines = [
-    line(`${what}, median of ${DEATHS}`, median(times.ours), median(times.bare)),
+    line(`${what}, median of ${TERMINATIONS}`, median(times.ours), median(times.bare)),
     line(`${what}, p99`, quantile(times.ours, 0.99), quantile(times.bare, 0.99)),
   ];
   for (const { what, ours, against } of lines) tell(`${what}: ${ours} ms, ${against?.value.toFixed(0)} ms`);

@@ -1,5 +1,5 @@
 /**
- * Stands in for chef-client on the Nagios host: asks the demo to write Nagios's hosts anew from what is in Chef.
+ * Stands in for chef-client on the Nagios host: asks the demo to write Nagios's hosts again from what is in Chef.
  * usage: node demo/chef-client.ts URL
  */
 const response = await fetch(process.argv[2] ?? '', { method: 'POST' });

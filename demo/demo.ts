@@ -108,7 +108,7 @@ async function play(parts: Parts, service: ServiceProcess): Promise<void> {
   );
 
   act(
-    'Six instances end: three told by SNS push and its mirror in SQS, three by EventBridge in SQS; each is told twice',
+    'Six instances end: three announced by SNS push and its mirror in SQS, three by EventBridge in SQS; each is announced twice',
   );
   await terminate(parts);
   await until('six jobs', async () => (await api.jobs()).length === 6);
@@ -117,7 +117,10 @@ async function play(parts: Parts, service: ServiceProcess): Promise<void> {
 
   act('What became of it');
   table(jobs);
-  check('each death is one job, and done', jobs.length === 6 && jobs.every(job => job.state === 'done'));
+  check(
+    'each termination is one job, and done',
+    jobs.length === 6 && jobs.every(job => job.state === 'done'),
+  );
   check(
     'their six nodes are gone from Chef, the living one is there',
     String(await inChef(parts)) === String(LIVING),

@@ -25,7 +25,7 @@ export async function startParts(hosts: string[]): Promise<Parts> {
   };
 }
 
-/** What chef-client does on a Nagios host, for its stand-in: the hosts are written anew from the nodes in Chef. */
+/** What chef-client does on a Nagios host, for its stand-in: the hosts are written again from the nodes in Chef. */
 async function serveRebuild(hosts: string[], { chef }: ChefServer, nagios: Nagios) {
   const server = createServer(async (_request, response) => {
     const found = await Promise.all(hosts.map(async name => ((await chef.getNode(name)) ? [name] : [])));

@@ -52,7 +52,7 @@ export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$when}"
 cat > "$tree/debian/changelog" <<END
 chef-deregistration-manager ($version) unstable; urgency=medium
 
-  * Version $version. What changed is told by the repository.
+  * Version $version. See the changelog.
 
  -- $(sed -n 's/^Maintainer: //p' packaging/debian/control)  $(date -uR -d "@$SOURCE_DATE_EPOCH")
 END

@@ -1,5 +1,5 @@
 // Looks for known vulnerabilities and for surprises in what is installed. The lock file is checked always; the registry
-// is asked where it answers audits, and where it does not, that is said and is no failure.
+// is asked where it answers audits, and where it does not, that is said and is not a failure.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 

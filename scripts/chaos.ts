@@ -3,13 +3,13 @@ import { runChaos } from '../test/support/chaos/chaos.ts';
 import { setup } from '../test/support/clean.ts';
 import { everyCall } from './chaos-every-call.ts';
 
-const USAGE = `Usage: npm run chaos -- [--seed N] [--deaths N] [--seconds N]
+const USAGE = `Usage: npm run chaos -- [--seed N] [--terminations N] [--seconds N]
        npm run chaos -- --every-call [--only delete|host-delete|ensure] [--cell PLAN:CALL:FAULT:MOMENT]... [--at-once N] [--pause SECONDS]
 
 Without --every-call: hosts die while processes, Redis, Chef and Nagios fail at random; exits 1 if something is lost.
 
   --seed N         repeats the choices of an earlier run
-  --deaths N       number of hosts that die (default 300)
+  --terminations N       number of hosts that die (default 300)
   --seconds N      how long things go wrong (default 75)
 
   --every-call     stops a worker before and after every call that it makes, by kill -9 and by a pause, while a new
@@ -23,7 +23,7 @@ Without --every-call: hosts die while processes, Redis, Chef and Nagios fail at 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    deaths: { type: 'string', default: '300' },
+    terminations: { type: 'string', default: '300' },
     seconds: { type: 'string', default: '75' },
     'every-call': { type: 'boolean', default: false },
     only: { type: 'string' },
@@ -56,7 +56,7 @@ if (values['every-call']) {
 const seed = Number(values.seed);
 const report = await runChaos({
   seed,
-  deaths: Number(values.deaths),
+  terminations: Number(values.terminations),
   seconds: Number(values.seconds),
   rounds: 3,
   pauseMs: 500,

@@ -219,7 +219,7 @@ export const schema = z.object({
     ),
   ARCHIVE_DAYS: whole(0, 36_500)
     .prefault('0')
-    .describe('age at which what was saved is removed; 0 keeps it for ever'),
+    .describe('age at which what was saved is removed; 0 keeps it forever'),
   JOB_DAYS: whole(1, 36_500)
     .prefault('90')
     .describe(
@@ -294,7 +294,7 @@ function readSecret(name: string, path: string, faults: string[]): string | unde
     if (!value) faults.push(`${name}: the file it names is empty`);
     return value;
   } catch (error) {
-    // Its value is not told: it may be the secret itself, given in place of a path.
+    // Its value is not shown: it may be the secret itself, given in place of a path.
     const why = error instanceof Error && 'code' in error ? error.code : error;
     faults.push(`${name}: the file it names cannot be read (${why})`);
     return undefined;

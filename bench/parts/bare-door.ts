@@ -7,7 +7,7 @@ import { Queue } from 'bullmq';
 import express from 'express';
 import { Redis } from 'ioredis';
 
-// The least that a door could be: it believes everything, and keeps what it is told.
+// The least that an ingest route could do: it verifies nothing, and keeps what it gets.
 const { values } = parseArgs({
   options: {
     redis: { type: 'string' },
@@ -26,7 +26,7 @@ const server =
   cert && key
     ? createHttpsServer({ cert: readFileSync(cert), key: readFileSync(key) }, app)
     : createHttpServer(app);
-// As long as the service keeps a connection: none is made anew in the middle of a measurement.
+// As long as the service keeps a connection: none is made again in the middle of a measurement.
 server.keepAliveTimeout = 65_000;
 server.listen(0, '127.0.0.1', () => {
   console.log(`listening on port ${(server.address() as AddressInfo).port}`);

@@ -18,7 +18,7 @@ import {
   startComparator,
   type Target,
 } from './comparator.ts';
-import type { Termination } from './deaths.ts';
+import type { Termination } from './terminations.ts';
 
 /** The calls that a deletion takes, in their order and with nothing between them: no queue, no record, no guard. */
 export function startBareLoop(target: Target): Promise<Comparator> {
@@ -39,21 +39,21 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
   const remove = (kind: string, name: string) => server.call({ method: 'DELETE', target: [kind, name] });
   const comment = ({ node }: Termination) => `instance terminated, ${node}`;
 
-  return async (deaths, atOnce, asking) => {
+  return async (terminations, atOnce, asking) => {
     const begun = performance.now();
     const goneMs: number[] = [];
     const unproved = new Set<string>();
 
-    const clear = async (death: Termination): Promise<void> => {
-      const { node, instanceId } = death;
+    const clear = async (termination: Termination): Promise<void> => {
+      const { node, instanceId } = termination;
       const started = performance.now();
       if (asking.first === 'key') await clientKeys(server, node);
       if (asking.first === 'search') await nodeSearch(server, 'ec2.instance_id', instanceId);
       await get('nodes', node);
       if (monitor) {
-        const { outcome } = await monitor.scheduleDowntime({ host: node, comment: comment(death) });
+        const { outcome } = await monitor.scheduleDowntime({ host: node, comment: comment(termination) });
         if (outcome !== 'submitted') throw new Error(`Nagios has no host ${node}`);
-        unproved.add(comment(death));
+        unproved.add(comment(termination));
       }
       const snapshot = await takeSnapshot(server, node);
       await writeWhole(join(archive, `${node}.json`), join(archive, randomUUID()), JSON.stringify(snapshot));
@@ -76,7 +76,7 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
       }
     };
     const proving = prove();
-    await each(deaths, atOnce, clear);
+    await each(terminations, atOnce, clear);
     working = false;
     const seconds = (performance.now() - begun) / 1000;
     await proving;

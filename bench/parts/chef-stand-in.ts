@@ -1,8 +1,8 @@
 import { nodeOf } from '../../test/support/chef-server.ts';
-import type { Termination } from './deaths.ts';
 import { type Answer, type Asked, type StandIn, serveStandIn, startStandIn } from './stand-in.ts';
+import type { Termination } from './terminations.ts';
 
-/** A Chef server that keeps its nodes and clients in memory and has no ACLs; it looks who signs, not whether rightly. */
+/** A Chef server that keeps its nodes and clients in memory and has no ACLs; it looks who signs, not whether correctly. */
 export function startChefStandIn(latencyMs: number): Promise<StandIn> {
   return startStandIn(import.meta.filename, latencyMs);
 }

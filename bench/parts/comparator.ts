@@ -1,7 +1,7 @@
 import { serveParent, startChild } from './child.ts';
-import type { Termination } from './deaths.ts';
+import type { Termination } from './terminations.ts';
 
-/** The servers that deaths are cleared from. */
+/** The servers that terminations are cleared from. */
 export interface Target {
   chef: { url: string; clientName: string; key: string };
   nagios?: { url: string; username?: string; password?: string } | undefined;
@@ -9,18 +9,18 @@ export interface Target {
 
 /** What has to be asked. */
 interface Asking {
-  /** By how a death is told: an instance id takes a search, a host's signature the key of its client. */
+  /** How a termination is announced: an instance id takes a search, a host's signature the key of its client. */
   first: 'nothing' | 'search' | 'key';
   /** Whether downtimes are waited for. */
   proof: boolean;
 }
 
 export interface Cleared {
-  /** Until node and client of the last death were seen gone, in seconds. */
+  /** Until node and client of the last termination were seen gone, in seconds. */
   seconds: number;
-  /** Until the downtime of the last death was seen; where no proof is asked for, until all was done. */
+  /** Until the downtime of the last termination was seen; where no proof is asked for, until all was done. */
   provedSeconds: number;
-  /** From the first call of each death to the answer to the deletion of its node, in milliseconds. */
+  /** From the first call of each termination to the answer to the deletion of its node, in milliseconds. */
   goneMs: number[];
   calls: Calls;
 }
@@ -33,21 +33,21 @@ export interface Calls {
 
 /** Another way to do the same, in a process of its own. */
 export interface Comparator {
-  clear: (deaths: Termination[], atOnce: number, asking?: Asking) => Promise<Cleared>;
+  clear: (terminations: Termination[], atOnce: number, asking?: Asking) => Promise<Cleared>;
   stop: () => Promise<void>;
 }
 
-/** Clears deaths, so many at once. */
-export type Clear = (deaths: Termination[], atOnce: number, asking: Asking) => Promise<Cleared>;
+/** Clears terminations, so many at once. */
+export type Clear = (terminations: Termination[], atOnce: number, asking: Asking) => Promise<Cleared>;
 
-type Question = { target: Target } | { deaths: Termination[]; atOnce: number; asking: Asking };
+type Question = { target: Target } | { terminations: Termination[]; atOnce: number; asking: Asking };
 
 export async function startComparator(module: string, target: Target): Promise<Comparator> {
   const child = await startChild(module);
   await child.ask({ target } satisfies Question);
   return {
-    clear: (deaths, atOnce, asking = { first: 'nothing', proof: true }) =>
-      child.ask<Cleared>({ deaths, atOnce, asking } satisfies Question),
+    clear: (terminations, atOnce, asking = { first: 'nothing', proof: true }) =>
+      child.ask<Cleared>({ terminations, atOnce, asking } satisfies Question),
     stop: child.stop,
   };
 }
@@ -61,7 +61,7 @@ export function serveComparator(open: (target: Target) => Promise<Clear>): void 
       await clear;
       return undefined;
     }
-    return (await clear)?.(question.deaths, question.atOnce, question.asking);
+    return (await clear)?.(question.terminations, question.atOnce, question.asking);
   });
 }
 

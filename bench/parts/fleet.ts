@@ -5,18 +5,18 @@ import type { Job } from '../../src/domain/job.ts';
 import { TOKEN, testEnvironment } from '../../test/support/service.ts';
 import { saturate } from '../load.ts';
 import type { Calls, Cleared } from './comparator.ts';
-import type { Termination } from './deaths.ts';
 import { type MeasuredService, startMeasuredService } from './service.ts';
+import type { Termination } from './terminations.ts';
 
 /** The service in several processes: one that takes events, and workers. */
 export interface Fleet {
   pids: number[];
-  /** Stops the workers, and has all deaths taken in meanwhile. */
-  tell: (deaths: Termination[]) => Promise<void>;
-  /** Lets the workers go, and waits until the deaths that were told last are cleared. */
-  work: (deaths: Termination[]) => Promise<Cleared>;
+  /** Stops the workers, and has all terminations taken in meanwhile. */
+  tell: (terminations: Termination[]) => Promise<void>;
+  /** Lets the workers go, and waits until the terminations that were announced last are cleared. */
+  work: (terminations: Termination[]) => Promise<Cleared>;
   /** Both. */
-  clear: (deaths: Termination[]) => Promise<Cleared>;
+  clear: (terminations: Termination[]) => Promise<Cleared>;
   stop: () => Promise<void>;
 }
 
@@ -73,18 +73,18 @@ export async function startFleet(workerCount: number, env: NodeJS.ProcessEnv): P
     return jobs.slice(0, count);
   }
 
-  async function tell(deaths: Termination[]): Promise<void> {
+  async function tell(terminations: Termination[]): Promise<void> {
     for (const worker of workers) worker.child.kill('SIGSTOP');
-    const event = (n: number) => ask('/events', { kind: 'delete', ...deaths[n] });
-    await saturate(n => event(n).then(() => {}), { atOnce: 16, seconds: 60, most: deaths.length });
+    const event = (n: number) => ask('/events', { kind: 'delete', ...terminations[n] });
+    await saturate(n => event(n).then(() => {}), { atOnce: 16, seconds: 60, most: terminations.length });
   }
 
-  async function work(deaths: Termination[]): Promise<Cleared> {
+  async function work(terminations: Termination[]): Promise<Cleared> {
     const begun = Date.now();
     for (const worker of workers) worker.child.kill('SIGCONT');
-    done += deaths.length;
+    done += terminations.length;
     await settled();
-    const jobs = await newest(deaths.length);
+    const jobs = await newest(terminations.length);
     const failed = jobs.flatMap(job => job.steps).find(({ state }) => state === 'failed');
     if (failed) throw new Error(`a job went on without ${failed.name}: ${failed.note}`);
     const last = (times: (string | null | undefined)[]) =>
@@ -101,9 +101,9 @@ export async function startFleet(workerCount: number, env: NodeJS.ProcessEnv): P
     pids: [door, ...workers].map(({ child }) => child.pid ?? 0),
     tell,
     work,
-    async clear(deaths) {
-      await tell(deaths);
-      return work(deaths);
+    async clear(terminations) {
+      await tell(terminations);
+      return work(terminations);
     },
     async stop() {
       redis.disconnect();

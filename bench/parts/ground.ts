@@ -3,18 +3,18 @@ import { startNagios } from '../../test/support/nagios.ts';
 import { type RedisServer, startRedis } from '../../test/support/redis.ts';
 import { startChefStandIn } from './chef-stand-in.ts';
 import type { Target } from './comparator.ts';
-import type { Termination } from './deaths.ts';
 import { startNagiosStandIn } from './nagios-stand-in.ts';
 import { nodesLeft, registerHosts } from './registration.ts';
+import type { Termination } from './terminations.ts';
 
-/** The servers on which deaths are cleared. */
+/** The servers on which terminations are cleared. */
 export interface Ground {
   target: Target;
   /** Settings that lead the service there. */
   env: NodeJS.ProcessEnv;
   pids: number[];
   /** Has Chef and Nagios know the hosts. */
-  register: (deaths: Termination[]) => Promise<void>;
+  register: (terminations: Termination[]) => Promise<void>;
   /** What Nagios was asked since the last check. @throws where something of the last batch is left */
   check: () => Promise<CgiCalls>;
   stop: () => Promise<void>;
@@ -40,10 +40,10 @@ export async function realGround({ nagios: wanted }: { nagios: boolean }): Promi
   return {
     ...leading(redis, { chef: { url: chef.url, clientName: chef.adminName, key: chef.adminKey }, nagios }),
     pids: [],
-    async register(deaths) {
-      last = deaths;
-      await nagios?.setHosts(deaths.map(({ node }) => ({ name: node, services: ['ssh'] })));
-      await registerHosts(chef, deaths, publicKey);
+    async register(terminations) {
+      last = terminations;
+      await nagios?.setHosts(terminations.map(({ node }) => ({ name: node, services: ['ssh'] })));
+      await registerHosts(chef, terminations, publicKey);
     },
     async check() {
       const left = await nodesLeft(chef, last);
@@ -75,8 +75,8 @@ export async function standInGround({
   return {
     ...leading(redis, { chef: { url: chef.url, clientName: 'bench', key }, nagios }),
     pids: [redis.child.pid ?? 0, ...parts.map(({ pid }) => pid)],
-    async register(deaths) {
-      await Promise.all(parts.map(part => part.register(deaths)));
+    async register(terminations) {
+      await Promise.all(parts.map(part => part.register(terminations)));
     },
     async check() {
       const [chefReport, nagiosReport] = [await chef.report(), await nagios?.report()];

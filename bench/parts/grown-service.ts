@@ -9,12 +9,12 @@ import { type RedisServer, startRedis } from '../../test/support/redis.ts';
 import type { SnsPublisher } from '../../test/support/sns-publisher.ts';
 import { saturate } from '../load.ts';
 import { type Asker, openAsker } from './asker.ts';
-import { newDeaths, type Termination } from './deaths.ts';
-import { copyDeaths, copyOf } from './known-deaths.ts';
+import { copyOf, copyTerminations } from './known-terminations.ts';
 import { signedNotices } from './notices.ts';
 import { residentBytes } from './process-usage.ts';
 import { startMeasuredService } from './service.ts';
 import type { StandIn } from './stand-in.ts';
+import { newTerminations, type Termination } from './terminations.ts';
 
 /** What services of every size share. */
 export interface GrowthParts {
@@ -24,16 +24,16 @@ export interface GrowthParts {
   publisher: SnsPublisher;
 }
 
-/** A service with a Redis of its own that knows of so many deaths, and nothing else. */
+/** A service with a Redis of its own that knows of so many terminations, and nothing else. */
 export interface GrownService {
-  /** Deaths that it knew when it was started. */
-  deaths: number;
+  /** Terminations that it knew when it was started. */
+  terminations: number;
   asker: Asker;
   /** One that it knows of. */
   known: Pick<Job, 'node' | 'instanceId'>;
-  /** Of Redis, for each known death. */
-  bytesPerDeath: number;
-  /** Seconds from the first of so many new deaths, told by SNS, to the end of the last one's job. */
+  /** Of Redis, for each known termination. */
+  bytesPerTermination: number;
+  /** Seconds from the first of so many new terminations, announced by SNS, to the end of the last one's job. */
   clear: (count: number) => Promise<number>;
   residentBytes: () => number;
   stop: () => Promise<void>;
@@ -43,17 +43,17 @@ const PREFIX = '{bench}';
 const AT_ONCE = 64;
 const STOP_MS = 15_000;
 
-export async function startGrownService(parts: GrowthParts, deaths: number): Promise<GrownService> {
+export async function startGrownService(parts: GrowthParts, terminations: number): Promise<GrownService> {
   const closing = new ShutdownStack(message => process.emitWarning(message));
   try {
-    return await grow(parts, deaths, closing);
+    return await grow(parts, terminations, closing);
   } catch (error) {
     await closing.close();
     throw error;
   }
 }
 
-async function grow(parts: GrowthParts, deaths: number, closing: ShutdownStack): Promise<GrownService> {
+async function grow(parts: GrowthParts, terminations: number, closing: ShutdownStack): Promise<GrownService> {
   // A rewrite of its file would hit one size only.
   const server = await startRedis({ args: ['--auto-aof-rewrite-percentage', '0'] });
   closing.add('Redis', server, stopAndForget, STOP_MS);
@@ -94,26 +94,26 @@ async function grow(parts: GrowthParts, deaths: number, closing: ShutdownStack):
 
   const usedBytes = async () => Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]);
 
-  await clear(newDeaths(1));
+  await clear(newTerminations(1));
   const [first] = JSON.parse(await asker.get('/jobs')).jobs as Job[];
-  if (!first) throw new Error('the first death is no job');
+  if (!first) throw new Error('the first termination is not a job');
   const bytes = await usedBytes();
-  await copyDeaths(redis, PREFIX, first, deaths - 1);
-  const bytesPerDeath = ((await usedBytes()) - bytes) / (deaths - 1);
+  await copyTerminations(redis, PREFIX, first, terminations - 1);
+  const bytesPerTermination = ((await usedBytes()) - bytes) / (terminations - 1);
 
   // One in their midst is to the service what the first one is.
-  const copy = copyOf(first, Math.floor(deaths / 2));
+  const copy = copyOf(first, Math.floor(terminations / 2));
   const { jobs } = JSON.parse(await asker.get(`/jobs?node=${copy.node}`));
   deepStrictEqual(jobs, [rename(first, copy)]);
   const [notice] = signedNotices(parts.publisher, [copy]);
   await post(notice, 'duplicate');
 
   return {
-    deaths,
+    terminations,
     asker,
     known: copy,
-    bytesPerDeath,
-    clear: count => clear(newDeaths(count)),
+    bytesPerTermination,
+    clear: count => clear(newTerminations(count)),
     residentBytes: () => residentBytes(service.child.pid ?? 0),
     stop: () => closing.close(),
   };

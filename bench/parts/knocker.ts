@@ -3,7 +3,7 @@ import { Pool } from 'undici';
 import type { Load, Send } from '../load.ts';
 import type { Door } from './doors.ts';
 
-/** Delivers notices to a door as SNS does, over connections that stay open. */
+/** Delivers notices to an API as SNS does, over connections that stay open. */
 export interface Knocker {
   /**
    * Empties Redis first, so that every notice is new; the time ends when Redis keeps each: a record of ours, a job of

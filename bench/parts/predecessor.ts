@@ -16,7 +16,7 @@ import {
   startComparator,
   type Target,
 } from './comparator.ts';
-import type { Termination } from './deaths.ts';
+import type { Termination } from './terminations.ts';
 
 /**
  * The calls of the daemon of 2012 in its order, each on a connection of its own: two commands to Nagios, both objects
@@ -83,13 +83,13 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
     await ask('DELETE', `/nodes/${node}`);
   };
 
-  return async (deaths, atOnce) => {
+  return async (terminations, atOnce) => {
     const begun = performance.now();
     const goneMs: number[] = [];
     const command = nagios && (await openNagios(nagios, calls));
-    await each(deaths, atOnce, async death => {
+    await each(terminations, atOnce, async termination => {
       const started = performance.now();
-      await clear(death, command);
+      await clear(termination, command);
       goneMs.push(performance.now() - started);
     });
     const seconds = (performance.now() - begun) / 1000;

@@ -3,14 +3,14 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Child, serveParent, startChild } from './child.ts';
-import type { Termination } from './deaths.ts';
+import type { Termination } from './terminations.ts';
 
 /** A cheap local server in place of one whose own work would be the limit. */
 export interface StandIn {
   url: string;
   pid: number;
   /** Has it know these hosts from now on. */
-  register: (deaths: Termination[]) => Promise<void>;
+  register: (terminations: Termination[]) => Promise<void>;
   /** What it was asked since the last report, by kind of call. @throws where it was asked what it does not know */
   report: () => Promise<StandInReport>;
   stop: () => Promise<void>;
@@ -18,7 +18,7 @@ export interface StandIn {
 
 interface StandInReport {
   calls: Record<string, number>;
-  /** Hosts that it was told to know and that are not yet as they must be in the end. */
+  /** Hosts that were registered with it and that are not yet as they must be in the end. */
   open: number;
 }
 
@@ -41,11 +41,11 @@ export interface Answer {
 interface Behaviour {
   /** Undefined refuses. */
   answer: (asked: Asked) => Answer | undefined;
-  register: (death: Termination) => void;
+  register: (termination: Termination) => void;
   open: () => number;
 }
 
-type Question = { kind: 'url' } | { kind: 'register'; deaths: Termination[] } | { kind: 'report' };
+type Question = { kind: 'url' } | { kind: 'register'; terminations: Termination[] } | { kind: 'report' };
 
 /** @param latencyMs from the last byte of a request to the first of its answer */
 export async function startStandIn(module: string, latencyMs: number): Promise<StandIn> {
@@ -54,7 +54,7 @@ export async function startStandIn(module: string, latencyMs: number): Promise<S
   return {
     url: await ask<string>({ kind: 'url' }),
     pid: child.pid,
-    register: deaths => ask({ kind: 'register', deaths }),
+    register: terminations => ask({ kind: 'register', terminations }),
     async report() {
       const { refused, ...report } = await ask<StandInReport & { refused: string[] }>({ kind: 'report' });
       if (refused.length > 0) throw new Error(`${module} was asked ${refused.slice(0, 3).join(', ')}`);
@@ -87,7 +87,7 @@ export function serveStandIn({ answer, register, open }: Behaviour): void {
   });
   serveParent<Question>(question => {
     if (question.kind === 'url') return listening;
-    if (question.kind === 'register') return question.deaths.forEach(register);
+    if (question.kind === 'register') return question.terminations.forEach(register);
     const report = { calls, refused, open: open() };
     calls = {};
     refused = [];

@@ -9,9 +9,9 @@ import { AlertOutbox, type OutboxCounts, type OutboxOptions } from './delivery-q
 export type Raise = (alert: Alert) => void;
 
 export interface AlertCounts {
-  /** Told, by the log and every channel. */
+  /** Sent to the log and every channel. */
   raised: number;
-  /** The same as one shortly before, and so not told again. */
+  /** Repeats of a recent alert, which are not sent again. */
   folded: number;
   channels: Record<string, OutboxCounts>;
 }
@@ -37,7 +37,7 @@ export class Alerts {
     this.#log = log;
   }
 
-  /** The same alert, by its name and whom it is about, is told once in ten minutes. */
+  /** An alert with the same name about the same node or instance is sent once in ten minutes. */
   readonly raise: Raise = alert => {
     const telling = this.#tell(alert).finally(() => this.#underWay.delete(telling));
     this.#underWay.add(telling);
@@ -60,7 +60,7 @@ export class Alerts {
       return;
     }
     this.#counts.raised += 1;
-    const again = folded > 0 ? ` (and ${folded} times more since it was last told)` : '';
+    const again = folded > 0 ? ` (and ${folded} times more since it was last sent)` : '';
     const told = { ...alert, whatHappened: alert.whatHappened + again };
     this.#log[alert.severity === 'error' ? 'error' : 'warn']({ alert: told }, `alert: ${headline(told)}`);
     for (const outbox of this.#outboxes) outbox.add(told);

@@ -6,11 +6,11 @@ import { backoff } from '../lib/backoff.ts';
 import type { AlertChannel } from './channel.ts';
 
 export interface OutboxOptions {
-  /** Attempts at one alert; 20 unless told, which is about an hour. */
+  /** Attempts at one alert; 20 by default, which is about an hour. */
   attempts?: number;
-  /** Longest wait between them, in milliseconds; five minutes unless told. */
+  /** Longest wait between them, in milliseconds. @default five minutes */
   longestWaitMs?: number;
-  /** Alerts that may wait; 1,000 unless told. Above it the oldest is given up. */
+  /** Alerts that may wait; 1,000 by default. Above it the oldest is given up. */
   capacity?: number;
 }
 

@@ -4,9 +4,9 @@ import { AppError } from '../domain/errors.ts';
 import type { AlertChannel } from './channel.ts';
 
 export interface WebhookOptions {
-  /** A secret as a whole: whoever knows it can post. */
+  /** The whole URL is a secret: anyone who knows it can post. */
   url: URL;
-  /** Limit of one attempt in milliseconds; 10,000 unless told. */
+  /** Limit of one attempt in milliseconds. @default 10,000 */
   timeoutMs?: number;
   observe?: ObserveCall | undefined;
 }

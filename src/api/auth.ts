@@ -21,7 +21,7 @@ function callLimits(): CallLimits {
 }
 
 /**
- * Notes as `request.caller` the name under which the request's bearer token was given out. Who guesses tokens hears 429
+ * Notes as `request.caller` the name under which the request's bearer token was given out. A caller that guesses tokens gets 429
  * after a while; right ones pass even then, since many callers may share the address of one proxy, and no rate at which
  * tokens of 20 characters are guessed leads anywhere.
  */

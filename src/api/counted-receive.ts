@@ -25,7 +25,7 @@ export function countedReceive(receive: Receive, { events, doubtful, lag }: Inst
   };
 }
 
-/** The same gate; what does not pass it is counted, and what passes is counted by the hallway. */
+/** The same verifier; counts the messages that it refuses. The others are counted by `countedReceive`. */
 export function countedVerify(
   verify: VerifySns,
   source: InboundEvent['source'],

@@ -54,7 +54,7 @@ function retryAfterSeconds(error: unknown, status: number): number | undefined {
 function explain(error: unknown): { status: number; detail: string; field?: string | undefined } {
   if (isRefusal(error)) return explainRefusal(error);
   const fault = redisFault(error);
-  // Whoever sends events is told what is wrong, and no names of ours.
+  // The sender learns what is wrong, but no internal names.
   if (fault)
     return { status: HTTP_STATUS[fault.code], detail: `${fault.what}, so nothing was taken; try again` };
   if (error instanceof AppError) {

@@ -1,4 +1,4 @@
-/** More keys than this are not remembered: the one that was not heard of for longest makes room. */
+/** Maximum number of keys; the least recently used one is dropped for a new one. */
 const MAX_KEYS = 10_000;
 
 /** So many per key in a window that begins with the key's first. In memory, so each process counts for itself. */

@@ -5,7 +5,7 @@ import type { Dispatcher } from '../jobs/outbox.ts';
 import type { JobStore, RemovedFromQuarantine } from '../jobs/store.ts';
 import type { VerifyHost } from './host/verify.ts';
 
-/** What became of news: the body of every positive answer to SNS. */
+/** What became of a message: the body of every positive answer to SNS. */
 export type Receipt =
   | { outcome: 'accepted' | 'duplicate' | 'quarantined'; jobId: string }
   | { outcome: 'ignored' | 'confirmed' };

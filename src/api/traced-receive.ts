@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import type { Tracing } from '../observability/tracing.ts';
 import type { Receive } from './receive.ts';
 
-/** The same hallway; what it takes in is a span, and the job remembers the trace. */
+/** The same `receive`; each message is a span, and the job remembers the trace. */
 export function tracedReceive(receive: Receive, { span, traceparent }: Tracing): Receive {
   return delivery =>
     span(`receive ${delivery.source}`, { messageId: delivery.messageId }, () => {

@@ -17,7 +17,7 @@ export interface Finding {
   note?: string;
 }
 
-/** Above what any client takes; a disk that hangs takes for ever. */
+/** Above what any client takes; a disk that hangs takes forever. */
 const LIMIT_MS = 30_000;
 
 type Look = () => Promise<Omit<Finding, 'part'> | undefined>;

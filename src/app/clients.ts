@@ -33,7 +33,7 @@ export interface Clients {
   alertChannels: AlertChannel[];
 }
 
-/** Nothing is called yet. @param observe told of every call @throws SettingsError where settings that are right by themselves cannot be used */
+/** Nothing is called yet. @param observe called after every call @throws SettingsError where settings that are right by themselves cannot be used */
 export async function openClients(
   settings: Settings,
   shutdown: ShutdownStack,

@@ -4,7 +4,7 @@ import type { Clients } from './clients.ts';
 
 /**
  * The settings of a service that changes nothing. Its jobs are apart from the real ones (other keys in Redis): it works
- * none of those, and a death that it heard of is news to the real service.
+ * none of those, and a termination that it received is new to the real service.
  */
 export function drySettings(settings: Settings): Settings {
   const { ALERT_TOPIC_ARN, ALERT_WEBHOOK_URL, PUBLIC_URL, ...rest } = settings;

@@ -14,7 +14,7 @@ import { queueNameOf } from '../domain/queue-url.ts';
 import type { RemovedFromQuarantine } from '../jobs/store.ts';
 import type { ServiceContext } from './context.ts';
 
-/** What all news passes, whichever way it comes in. */
+/** What every message passes, whichever way it arrives. */
 export interface Intake {
   verify: VerifySns;
   receive: Receive;

@@ -17,7 +17,7 @@ import type { ServiceContext } from './context.ts';
 import { type Intake, openIntake } from './intake.ts';
 import { openProbes, openScrape } from './probes.ts';
 
-/** The roles `api` and `poller`: every way by which news comes in. */
+/** Starts the roles `api` and `poller`: every way by which messages arrive. */
 export async function startServers(context: ServiceContext): Promise<Listening> {
   const { settings, log, shutdown, redis } = context;
   const places = placesOf(settings);
@@ -38,7 +38,7 @@ export async function startServers(context: ServiceContext): Promise<Listening> 
   // Before the API, which waits for all that is under way.
   shutdown.add('live', live, opened => opened.close());
   const poller = settings.ROLES.has('poller') ? openPoller(context, intake, places) : undefined;
-  // After listening: SNS asks the API to confirm as soon as it is told to push there.
+  // After listening: SNS asks the API to confirm as soon as it is subscribed.
   provisionPlaces(context, places, poller);
   return listening;
 }

@@ -23,7 +23,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { ServiceContext } from './context.ts';
 
 const CONCURRENCY = 64;
-/** A job of a worker that was killed goes on this much later, and half as much again at the most. */
+/** A job of a worker that was killed goes on this much later, and half as much again at most. */
 const LOCK_MS = 10_000;
 
 /** The role `trigger`: the chef-client run after the jobs. @throws SettingsError if its lock can be held by others */

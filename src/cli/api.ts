@@ -23,7 +23,7 @@ export function readApiOptions(values: Record<string, unknown>, env: NodeJS.Proc
   const given = values['url'] ?? env['CHEF_DEREGISTRATION_URL'] ?? 'http://127.0.0.1:3000';
   const url = String(given).replace(/\/+$/, '');
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
-    throw new CliError('usage', `${url} is no http or https address (--url, CHEF_DEREGISTRATION_URL)`);
+    throw new CliError('usage', `${url} is not an http or https address (--url, CHEF_DEREGISTRATION_URL)`);
   }
   const file = values['token-file'] ?? env['CHEF_DEREGISTRATION_TOKEN_FILE'];
   if (file === undefined) return { url, token: env['CHEF_DEREGISTRATION_TOKEN'] };

@@ -48,7 +48,7 @@ const HELD_FOR: Options = {
     help: 'with --all: only jobs that are held for just this reason, such as over-budget',
   },
 };
-const LIMIT: Options = { limit: { type: 'string', help: 'at most so many, 50 unless told' } };
+const LIMIT: Options = { limit: { type: 'string', help: 'at most so many, 50 by default' } };
 
 interface Command {
   operands: string;
@@ -72,7 +72,7 @@ export const SERVICE_COMMANDS = {
     operands: 'NODE',
     help: 'restore what a deletion removed',
     options: {
-      archive: { type: 'string', help: 'id of the archive; the newest of the node unless told' },
+      archive: { type: 'string', help: 'id of the archive; the newest of the node by default' },
       'run-list': { type: 'string', help: 'comma-separated, where no archive has the node' },
       environment: { type: 'string', help: 'goes with --run-list' },
       reason: { type: 'string', help: 'kept in the job' },

@@ -19,7 +19,7 @@ export interface Context extends Given {
 export interface Outcome {
   json: unknown;
   text: string;
-  /** Told besides, on stderr. */
+  /** Printed besides, on stderr. */
   warning?: string | undefined;
   /** Another than 0 although the command itself came to its end. */
   exitCode?: number;

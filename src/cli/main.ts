@@ -46,7 +46,7 @@ function complain(text: string): void {
   process.stderr.write(`chef-deregistration-manager: ${text}\n`);
 }
 
-// A reader that has seen enough, `| head` for example, is no fault.
+// A reader that has seen enough, `| head` for example, is not a fault.
 process.stdout.on('error', () => process.exit(0));
 try {
   const exitCode = await main();

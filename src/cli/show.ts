@@ -31,7 +31,7 @@ export function jobInFull(job: Job): string {
     ['state', job.state],
     ['node', job.node],
     ['instance', job.instanceId],
-    ['told by', job.requestedBy ? `${job.source}, ${job.requestedBy}` : job.source],
+    ['requested by', job.requestedBy ? `${job.source}, ${job.requestedBy}` : job.source],
     ['approved by', job.approvedBy],
     ['received', time(job.receivedAt)],
     ['finished', job.finishedAt && time(job.finishedAt)],

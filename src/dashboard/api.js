@@ -59,7 +59,7 @@ export function query(values) {
 }
 
 /**
- * Reads GET /live for ever; EventSource cannot send the token.
+ * Reads GET /live forever; EventSource cannot send the token.
  * @param {(event: string, data: unknown) => void} onEvent
  * @param {(live: boolean) => void} onState
  */

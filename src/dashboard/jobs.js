@@ -69,7 +69,7 @@ function details(job) {
   const told = job.requestedBy ? `${job.source}, ${job.requestedBy}` : job.source;
   const facts = [
     ['Job', el('code', {}, job.id)],
-    ['Told by', told],
+    ['Requested by', told],
     ['Reason', job.event.reason],
     ['Approved by', job.approvedBy],
     ['Attempts', String(job.attempts)],

@@ -3,7 +3,7 @@ import { archiveRow } from './archives.js';
 import { byId, el, refill, say, time, tookFrom } from './dom.js';
 import { jobRow } from './jobs.js';
 import { pagedList } from './list.js';
-import { plotDeaths } from './plot.js';
+import { plotTerminations } from './plot.js';
 
 const HEALTH_MS = 10_000;
 /** However many jobs change, the summary is read no more often than this. */
@@ -31,8 +31,8 @@ async function showSummary() {
   const states = ['queued', 'running', 'retrying', 'held', 'failed', 'done', 'discarded'];
   const of = state => counts.filter(each => each.state === state).reduce((sum, { count }) => sum + count, 0);
   refill(byId('totals'), ...states.map(state => el('li', {}, total(state, of(state)))));
-  plotDeaths(byId('plot'), hours);
-  window.onresize = () => plotDeaths(byId('plot'), hours);
+  plotTerminations(byId('plot'), hours);
+  window.onresize = () => plotTerminations(byId('plot'), hours);
 }
 
 /** How many jobs are in that state; pressed, the list shows only those. */

@@ -10,7 +10,7 @@ const TOP = 8;
 const OUTCOMES = ['done', 'open', 'held', 'failed', 'discarded'];
 
 /** @param {{from: string, jobs: {kind: string, state: string, count: number}[]}[]} hours */
-export function plotDeaths(figure, hours) {
+export function plotTerminations(figure, hours) {
   // One unit is one pixel, so that text is as large on a phone.
   const width = Math.max(NARROWEST, figure.clientWidth);
   const bars = hours.map(({ from, jobs }) => ({ from, counts: countsOf(jobs) }));
@@ -24,7 +24,7 @@ export function plotDeaths(figure, hours) {
   const drawing = svg('svg', {
     viewBox: `0 0 ${width} ${HEIGHT}`,
     role: 'img',
-    'aria-label': `${sum(totals(bars))} deaths; the table tells the same`,
+    'aria-label': `${sum(totals(bars))} terminations; the table shows the same`,
   });
   for (let count = 0; count <= top; count += step) {
     drawing.append(svg('line', { class: 'grid', x1: LEFT, x2: width, y1: y(count), y2: y(count) }));
@@ -98,7 +98,13 @@ function tableOf(bars) {
   return el(
     'div',
     { class: 'hidden' },
-    el('table', {}, el('caption', {}, 'Deaths per hour'), el('thead', {}, head), el('tbody', {}, ...rows)),
+    el(
+      'table',
+      {},
+      el('caption', {}, 'Terminations per hour'),
+      el('thead', {}, head),
+      el('tbody', {}, ...rows),
+    ),
   );
 }
 

@@ -28,7 +28,7 @@ export const ALERTS = {
   },
   'job-failed': {
     severity: 'error',
-    whatToDo: 'mend what the error names, then send POST /jobs/ID/retry',
+    whatToDo: 'remove the cause that the error names, then send POST /jobs/ID/retry',
   },
   'job-held': {
     severity: 'warning',
@@ -57,12 +57,13 @@ export const ALERTS = {
   },
   'jobs-paused': {
     severity: 'error',
-    whatToDo: 'mend what the error names; the jobs wait, none is lost, and they go on by themselves',
+    whatToDo:
+      'remove the cause that the error names; the jobs wait, none is lost, and they go on by themselves',
   },
   'chef-credentials': {
     severity: 'error',
     whatToDo:
-      'check CHEF_CLIENT_NAME, its key and this host’s clock; deletions and restores wait until the Chef server believes them',
+      'check CHEF_CLIENT_NAME, its key and this host’s clock; deletions and restores wait until the Chef server accepts them',
   },
   'redis-away': {
     severity: 'error',

@@ -5,7 +5,7 @@ type Meaning = 'ends' | 'lives';
 interface Field {
   name: string;
   meaning: (value: string) => Meaning | undefined;
-  /** Whether a notice without the field is one that was sent before AWS added it, and not in doubt. */
+  /** Whether a notice without the field is one that was sent before AWS added it, and is not uncertain. */
   optional?: boolean;
 }
 
@@ -114,7 +114,7 @@ export const FORMS = {
   lifecycle: [LIFECYCLE_TRANSITION, ...ACTIVITY],
 } satisfies Record<string, readonly Field[]>;
 
-/** What a notice says: that the instance lives, or that it ends, perhaps with a doubt. */
+/** What a notice says: that the instance lives, or that it ends, perhaps not for certain. */
 export type Verdict = { lives: true } | { lives: false; doubt?: string };
 
 /**

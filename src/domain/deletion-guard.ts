@@ -36,7 +36,7 @@ export interface SeenClient {
   fingerprints: readonly string[];
 }
 
-/** A dying host may still finish a chef-client run, and its clock may be off by as much as the Chef server allows. */
+/** A host that shuts down may still finish a chef-client run, and its clock may be off by as much as the Chef server allows. */
 const ALIVE_SLACK_MS = 15 * 60_000;
 
 /**
@@ -69,7 +69,7 @@ function sameInstance(said: Termination, seen: SeenNode, attribute: string): Rea
 
 function notSeenSince({ node, instanceId, saidAt, goneAt }: Termination, { ohaiTime }: SeenNode): Reason[] {
   const alive = (message: string): Reason[] => [{ code: 'alive', message, by: 'chef-client' }];
-  // What a dying chef-client saves it has read before its node was deleted.
+  // What a last chef-client run saves it has read before its node was deleted.
   if (instanceId === null && goneAt && !(ohaiTime && ohaiTime <= goneAt)) {
     const ran = ohaiTime ? `that ran at ${ohaiTime.toISOString()}` : 'whose time is not known';
     return alive(
@@ -124,12 +124,15 @@ export function reasonsOfProtection(node: string, patterns: readonly string[]): 
  */
 export function refuseNeverDeleted(node: string, client: SeenClient | undefined, ownClient: string): void {
   const never = (why: string) =>
-    new AppError('never-deleted', `${node} is ${why}: it is never deleted; correct whoever asked for it`);
+    new AppError(
+      'never-deleted',
+      `${node} is ${why}: it is never deleted; correct the source of the request`,
+    );
   if (node === ownClient) throw never("this service's own Chef client (CHEF_CLIENT_NAME)");
   if (client?.validator) throw never('a validator client, with which new hosts register');
 }
 
-/** The machine of that name, as it is shown to whoever decides. */
+/** The machine of that name, as it is shown to the person who decides. */
 export function machineOf(node: SeenNode | undefined, client: SeenClient | undefined): Machine {
   const instanceId = node?.instanceId;
   return {

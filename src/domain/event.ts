@@ -11,11 +11,11 @@ export interface LifecycleAction {
   region?: string;
   /** Twelve digits. */
   account?: string;
-  /** Whether only a message told of it that anyone may have written; Auto Scaling is asked before it is completed. */
+  /** Whether it is only known from a message that any host may have written; Auto Scaling is asked before it is completed. */
   claimed?: boolean;
 }
 
-/** What somebody told us, in our words: everything we understand, whatever the wrapping it came in. */
+/** What a message says, in our words: everything we understand, in whatever envelope it came. */
 export type Event =
   /** A host, or a person in its place, says that it goes or that it must be there. */
   | {
@@ -36,7 +36,7 @@ export type Event =
       nagiosHost?: string;
       instanceId?: string;
       reason?: string;
-      /** Id of the archive to restore from; the newest of the node unless told. */
+      /** Id of the archive to restore from. @default the newest of the node */
       archive?: string;
       runList?: string[];
       environment?: string;
@@ -82,7 +82,7 @@ export interface InboundEvent {
   quarantine?: Reason;
 }
 
-/** What decides how far an event is believed. */
+/** What decides how far an event is trusted. */
 export type InboundFacts = Pick<
   InboundEvent,
   'event' | 'place' | 'saidAt' | 'requestedBy' | 'signedBy' | 'quarantine'

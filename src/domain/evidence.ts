@@ -1,11 +1,11 @@
 import type { InboundFacts } from './event.ts';
 
 /**
- * Who says what an event says, and how far that is believed:
+ * Who says what an event says, and how far that is trusted:
  * - `aws`: AWS, through a place to which only AWS writes
  * - `person`: somebody with a token; `approver`: somebody who approved a quarantined message
  * - `host`: the host itself, for its own node
- * - `claim`: a message in AWS's form from a place where hosts may write, or one that AWS's own values leave in doubt;
+ * - `claim`: a message in AWS's form from a place where hosts may write, or one whose values this release does not know;
  *   nothing is done for it until EC2 or Auto Scaling confirms it
  */
 export type Speaker = 'aws' | 'person' | 'approver' | 'host' | 'claim';
@@ -26,7 +26,7 @@ export interface Evidence {
   by?: string;
 }
 
-/** From 2 on it is believed without confirmation; a higher rank is better founded. */
+/** From 2 on it is trusted without confirmation; a higher rank is better founded. */
 const RANK: Record<Speaker, number> = { aws: 3, person: 3, approver: 3, host: 2, claim: 1 };
 
 export function evidenceOf(inbound: InboundFacts): Evidence {
@@ -63,7 +63,7 @@ export function isSaidBy({ evidence }: Known, ...speakers: Speaker[]): boolean {
   return evidence.some(({ from }) => speakers.includes(from));
 }
 
-/** Whether nobody who is believed has said it. */
+/** Whether nobody who is trusted has said it. */
 export function isOnlyClaimed({ evidence }: Known): boolean {
   return evidence.every(({ from }) => from === 'claim');
 }
@@ -87,7 +87,7 @@ function bestFirst(evidence: readonly Evidence[]): Evidence[] {
   return evidence.toSorted((one, other) => other.rank - one.rank || other.saidAt - one.saidAt);
 }
 
-/** Fingerprints of the keys with which the host signed, if the host is the only one who is believed. */
+/** Fingerprints of the keys with which the host signed, if the host is the only trusted speaker. */
 export function signingKeys(known: Known): string[] | undefined {
   if (isSaidBy(known, 'aws', 'person', 'approver')) return undefined;
   const keys = known.evidence.flatMap(({ from, key }) => (from === 'host' && key ? [key] : []));

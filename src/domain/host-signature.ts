@@ -55,7 +55,7 @@ export function readHostSignature(message: Fields): HostSignature | BadHostSigna
   const { version, audience, time, nonce, value } = signature as Fields;
   if (version !== '1') return { fault: 'signature.version is not "1"' };
   // Topics and queues have names of fewer characters than nodes may have.
-  if (!isNodeName(audience)) return { fault: 'signature.audience is no name of a topic or queue' };
+  if (!isNodeName(audience)) return { fault: 'signature.audience is not the name of a topic or queue' };
   if (!matches(TIME, time) || Number.isNaN(Date.parse(time))) {
     return { fault: 'signature.time is not of the form 2026-03-02T10:15:42Z' };
   }

@@ -82,7 +82,7 @@ export interface Job {
   error?: { code: ErrorCode | 'internal' | 'discarded'; message: string };
   /** Everything for which it is held. */
   reasons?: Reason[];
-  /** The machine that is shown to whoever decides. */
+  /** The machine that is shown to the person who decides. */
   machine?: Machine;
   result?: JobResult;
 }

@@ -110,7 +110,7 @@ interface Reading {
   tell?: string[];
 }
 
-/** @returns undefined for a notice that is in doubt and names no instance */
+/** @returns undefined for a notice that is uncertain and names no instance */
 function ended(notice: string, fields: Fields, { id, form, tell = [] }: Reading): Event | undefined {
   const verdict = judge(fields, form);
   if (verdict.lives) {

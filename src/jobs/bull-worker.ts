@@ -91,7 +91,7 @@ export function openBullWorker(
       concurrency,
       lockDuration: lockMs,
       stalledInterval: lockMs / 2,
-      // A worker killed in the middle of a job is no fault of the job.
+      // A worker killed in the middle of a job is not the job's fault.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: RETRY_MS,
       autorun: false,

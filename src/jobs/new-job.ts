@@ -3,7 +3,7 @@ import type { Event, InboundEvent } from '../domain/event.ts';
 import { evidenceOf } from '../domain/evidence.ts';
 import type { JobKind, JobState } from '../domain/job.ts';
 
-/** What accept.lua is told of one event: what decides whether it is a new job, and the record that job then gets. */
+/** What accept.lua gets of one event: what decides whether it is a new job, and the record that job then gets. */
 export interface NewJob {
   /** JSON. */
   head: string;
@@ -46,7 +46,7 @@ export function buildNewJob(inbound: InboundEvent, kind: JobKind): NewJob {
 }
 
 /**
- * One termination is one job, whoever tells of it: its identity is the instance id. What names a node as well has a
+ * One termination is one job, whoever announces it: its identity is the instance id. What names a node as well has a
  * second identity, so that a claim about the wrong node, which gives up the first one, is still known when it is repeated.
  */
 function identitiesOf({ event, messageId }: InboundEvent, kind: JobKind): string[] {

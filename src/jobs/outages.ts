@@ -89,7 +89,7 @@ export class Outages {
       this.#worker?.resume();
       this.#onResume(vital.name);
     } catch {
-      // The service stops; whoever starts next notices by itself.
+      // The service stops; the next process notices by itself.
     }
   }
 

@@ -19,7 +19,7 @@ const PAUSE_MS = 5;
 
 /**
  * Sees to it that BullMQ gets the jobs of these tokens soon. A job's record and its token in the outbox are written in
- * one step, and the token leaves the outbox only when BullMQ has it: so it never fails, and whoever dies between the two
+ * one step, and the token leaves the outbox only when BullMQ has it: so it never fails, and a process that is killed between the two
  * leaves the token to those who are left.
  */
 export interface Dispatcher {
@@ -28,7 +28,7 @@ export interface Dispatcher {
 }
 
 /**
- * Of a process without workers: it tells those that have some. What is a door only has less to do for each event, and
+ * For a process without workers: it notifies those that have some. An ingest-only process does less work per event, and
  * many events cost one message.
  */
 export function createOutboxNotifier(redis: Redis, prefix: string): Dispatcher {
@@ -37,7 +37,7 @@ export function createOutboxNotifier(redis: Redis, prefix: string): Dispatcher {
 }
 
 /**
- * Of a process with workers: it hands over its own tokens at once, those of others when it is told of them, and whatever
+ * For a process with workers: it dispatches its own tokens at once, those of others when it is notified, and whatever
  * was left behind. Handing a token over twice does no harm: BullMQ ignores an id it has, and the worker a run that is over.
  */
 export function createOutboxDispatcher(
@@ -102,7 +102,7 @@ function createBatcher(call: (tokens: Token[]) => Promise<unknown>): {
       await call(waiting.splice(0, AT_ONCE));
       if (waiting.length < AT_ONCE) await delay(PAUSE_MS);
     }
-    // In the same breath as the last look: what comes after it begins anew.
+    // No await since the last length check, so later items start a new loop.
     calling = undefined;
   }
   return {

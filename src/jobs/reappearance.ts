@@ -30,11 +30,11 @@ const TICK_MS = 5_000;
 /** A look that was begun and not finished is begun again this much later. */
 const LEASE_MS = 60_000;
 const AT_ONCE = 50;
-/** A dying chef-client comes back once, seldom twice; what comes back more often lives. */
+/** A last chef-client run saves a node once, seldom twice; a node that comes back more often lives. */
 const MOST_RETURNS = 3;
 
 /**
- * Finds nodes that a dying chef-client saved again minutes after their deletion. The looks wait in a set of their own,
+ * Finds nodes that a last chef-client run saved again minutes after their deletion. The looks wait in a set of their own,
  * with no open job behind them, so that they hold up neither the node's line nor chef-client; a job is opened again only
  * where a look finds something.
  */
@@ -76,7 +76,7 @@ export class Zombies {
       const due = (await run('take-due', SET, LEASE_MS, AT_ONCE)) as string[];
       await Promise.all(due.map(member => this.#take(member)));
     } catch (error) {
-      log.debug({ err: describe(error) }, 'zombies: will look again');
+      log.debug({ err: describe(error) }, 'returned nodes were not looked for; trying again');
     }
   }
 
@@ -97,7 +97,7 @@ export class Zombies {
     if (isOpen(job.state)) return !job.steps.some(({ name, state }) => name === 'verify' && state === 'done');
     if (job.state !== 'done') return true;
     const sighting = await this.#dependencies.look(job);
-    if (sighting.kind === 'doubtful') this.#tell(job, sighting.why);
+    if (sighting.kind === 'unsure') this.#tell(job, sighting.why);
     if (sighting.kind === 'another' && !isOver(job)) await this.#dependencies.cancelDowntime(job);
     if (sighting.kind !== 'returned') return true;
     const returns = (job.facts.returns ?? 0) + 1;

@@ -81,7 +81,7 @@ export interface JobRecord extends Job {
   evidence: Evidence[];
   /** How often something was added to its evidence and lifecycle actions. */
   heard: number;
-  /** When that was said last, as far as it is believed. */
+  /** When that was said last, by a trusted speaker if there is one. */
   saidAt: Date;
   /** Whether a change in Chef was begun. */
   touched: boolean;

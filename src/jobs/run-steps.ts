@@ -75,7 +75,7 @@ export interface RunDependencies {
   stamp: (jobId: string) => Promise<void>;
 }
 
-/** Of the life of a lock; whoever was paused for longer must read again. */
+/** Part of a lock's life; a worker that was paused for longer must read again. */
 const FRESH = 0.8;
 
 /**
@@ -98,13 +98,9 @@ export async function runSteps(job: JobRecord, dependencies: RunDependencies) {
       // Time that passes here is that of a process that was stopped, or of a machine that is overloaded.
       const result = await act(() => {
         if (performance.now() - readAt < lock.ms * FRESH) return;
-        throw new AppError(
-          'conflict',
-          `what was read of node ${job.node} is too old by now; reading it again`,
-          {
-            retryAfterMs: 0,
-          },
-        );
+        throw new AppError('conflict', `what was read of node ${job.node} is too old; reading it again`, {
+          retryAfterMs: 0,
+        });
       });
       await stamp(job.id);
       return result;
@@ -136,7 +132,7 @@ export async function runSteps(job: JobRecord, dependencies: RunDependencies) {
       );
     });
     recorded = Promise.all([recorded, kept]);
-    // Told where it is waited for; a step that fails meanwhile tells of itself.
+    // Thrown where it is awaited; a step that fails meanwhile throws its own error.
     recorded.catch(() => {});
     job.steps = [...job.steps.filter(step => step.name !== name), record];
   }

@@ -98,7 +98,7 @@ export class JobStore {
   readonly #check: RedisCheck | undefined;
   readonly #accept: (newJob: NewJob) => Promise<AcceptReply>;
 
-  /** @param check asked before and after an event is taken in, where whoever sent it forgets it then */
+  /** @param check asked before and after an event is taken in, when its sender would forget it */
   constructor(redis: Redis, run: RunScript, prefix: string, check?: RedisCheck) {
     this.#redis = redis;
     this.#run = run;

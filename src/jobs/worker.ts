@@ -53,7 +53,7 @@ const OUTAGE_WAIT_MS = 1_000;
 const UNDO_ATTEMPTS = 5;
 const UNDO_WAIT_MS = 5_000;
 
-/** Takes jobs from BullMQ and works them; what happened is in the record before BullMQ hears of it. */
+/** Takes jobs from BullMQ and works them; what happened is in the record before BullMQ learns of it. */
 export function startWorker(options: WorkerOptions, dependencies: WorkerDependencies): RunningWorker {
   const { store, dispatcher, log, steps, outages, heartbeat, stamp, undo, onTrouble, onSettled } =
     dependencies;
@@ -72,7 +72,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
       let left: JobRecord | undefined = job;
       while (left) {
         await runSteps(left, { steps, store, dispatcher, log: jobLog, lock, stamp });
-        // What was heard meanwhile may have left something to do.
+        // What was added meanwhile may have left something to do.
         left = (await end(left, 'done', { result: resultOf(left) })) ? undefined : await readAgain(left);
       }
       jobLog.info({ attempts: job.attempts, node: job.node }, 'job done');
@@ -92,7 +92,7 @@ export function startWorker(options: WorkerOptions, dependencies: WorkerDependen
   }
 
   /**
-   * Reads a job to which something was added while it was worked. If AWS told of the end meanwhile, which does not know
+   * Reads a job to which something was added while it was worked. If AWS announced the end meanwhile, which does not know
    * names, the job looks again which node the instance is.
    * @throws LockLostError if the job is no longer with this worker
    */

@@ -5,7 +5,7 @@ interface Waiting<Item, Reply> {
 }
 
 /**
- * Makes one call of several: of those that come in the same turn of the event loop, `atOnce` at the most. A reply that
+ * Makes one call of several: of those that come in the same turn of the event loop, at most `atOnce`. A reply that
  * is an Error is that item's alone; where the call itself fails, all its items do.
  */
 export function batchCalls<Item, Reply>(

@@ -5,13 +5,13 @@ import { backoff } from './backoff.ts';
 
 export interface RetryOptions {
   log: Logger;
-  /** What is tried, for the log: `SQS queue deaths`. */
+  /** What is tried, for the log: `SQS queue terminations`. */
   what: string;
   /** Ends it; a wait is cut short, an attempt is not. */
   signal: AbortSignal;
-  /** Longest wait between attempts, in milliseconds; 30 seconds unless told. */
+  /** Longest wait between attempts, in milliseconds. @default 30 seconds */
   longestWaitMs?: number | undefined;
-  /** Wait after an error that only a person can mend, in milliseconds; as after any other unless told. */
+  /** Wait after an error that only a person can remove, in milliseconds. @default as after any other */
   refusedWaitMs?: number | undefined;
 }
 

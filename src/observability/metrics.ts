@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 const PREFIX = 'chef_deregistration_';
 /** Of single calls and steps, in seconds. */
 const SHORT = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100];
-/** Of jobs and of news on its way, in seconds; a death may lie in SQS for days. */
+/** Of jobs and of messages on their way, in seconds; a message may lie in SQS for days. */
 const LONG = [0.1, 0.3, 1, 3, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400];
 
 /** An outgoing call, or one attempt of it. */

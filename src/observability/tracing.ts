@@ -4,7 +4,7 @@ type Attributes = Record<string, string | number | undefined>;
 export interface Tracing {
   /**
    * Does the work within a span, which fails where the work does.
-   * @param parent `traceparent` of the span that it belongs to; the one it runs in unless told
+   * @param parent `traceparent` of the span that it belongs to; the one it runs in by default
    */
   span: <T>(name: string, attributes: Attributes, work: () => Promise<T>, parent?: string) => Promise<T>;
   /** Of the span that runs now. Source: https://www.w3.org/TR/trace-context/#traceparent-header */

@@ -99,13 +99,13 @@ export interface KeepingOptions extends Installation {
   publicUrl?: URL | undefined;
   /**
    * Called once, as soon as topic and queue are known and before SNS is asked to push: the request to confirm comes at
-   * once, and SNS does not send it again when its topic is not believed.
+   * once, and SNS does not send it again when its topic is not accepted.
    */
   onReady: (pair: Pair) => void;
   log: Logger;
-  /** Wait after an error that only a person can mend, in milliseconds; 3 minutes unless told. */
+  /** Wait after an error that only a person can remove, in milliseconds. @default 3 minutes */
   refusedWaitMs?: number;
-  /** Wait before an address that has not confirmed is asked again, in milliseconds; 5 minutes unless told. */
+  /** Wait before an address that has not confirmed is asked again, in milliseconds. @default 5 minutes */
   confirmWaitMs?: number;
 }
 

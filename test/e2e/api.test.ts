@@ -142,7 +142,7 @@ describe('an Idempotency-Key', () => {
     expect(await queued(url)).toEqual(before);
   });
 
-  test('is no key where it is empty or too long', async () => {
+  test('is not a key if it is empty or too long', async () => {
     await keyed('', { kind: 'delete', node: 'key-5' }).expect(400);
     await keyed('x'.repeat(201), { kind: 'delete', node: 'key-5' }).expect(400);
   });

@@ -12,7 +12,7 @@ import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type SnsPublisher, startSnsPublisher } from '../support/sns-publisher.ts';
 import { startWebhook, type Webhook } from '../support/webhook.ts';
 
-const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:deaths';
+const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:terminations';
 
 let redis: RedisServer;
 let publisher: SnsPublisher;
@@ -77,8 +77,8 @@ test.each(ATTACKS)('$name: refused, nothing fetched but what was checked, no job
 const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
 
 describe('what is signed but may not act by itself', () => {
-  test('an old message is quarantined as a held job, and hides no death that is new', async () => {
-    const notice = sns.death();
+  test('an old message is quarantined as a held job, and hides no termination that is new', async () => {
+    const notice = sns.termination();
     const old = publisher.envelope(notice, { Timestamp: minutesAgo(61) });
     const { body } = await post(old);
     expect(body).toEqual({ outcome: 'quarantined', jobId: expect.any(String) });
@@ -105,7 +105,7 @@ describe('what is signed but may not act by itself', () => {
     expect(await queued(service.url)).toHaveLength(13);
   });
 
-  test('an UnsubscribeConfirmation is verified and told of, and nothing in it is opened', async () => {
+  test('an UnsubscribeConfirmation is verified and alerted, and nothing in it is opened', async () => {
     const opened = publisher.certificates.serve((_request, response) => void response.end());
     const message = publisher.confirmation('UnsubscribeConfirmation', 'token', { SubscribeURL: opened });
     expect(await post(message)).toEqual({ status: 200, body: { outcome: 'ignored' } });
@@ -114,10 +114,10 @@ describe('what is signed but may not act by itself', () => {
     expect(publisher.certificates.fetches(opened)).toBe(0);
   });
 
-  test('raw delivery is refused and told of, but no text that a stranger chose', async () => {
+  test('raw delivery is refused and alerted, but no text that a stranger chose', async () => {
     const raw = (topic: string) => ({ 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-topic-arn': topic });
     for (const topic of [`${TOPIC}-call-0900`, 'arn:aws:sns:call-0900', 'call 0900', TOPIC])
-      expect((await post(sns.death(), raw(topic))).status).toBe(403);
+      expect((await post(sns.termination(), raw(topic))).status).toBe(403);
     const told = await until('the alert', () => webhook.alerts.find(alert => alert.name === 'raw-delivery'));
     expect(told.whatHappened).toBe(`an unsigned message, said to be of ${TOPIC}, was refused`);
   });
@@ -155,7 +155,7 @@ describe('many at once with certificates that are not known', () => {
   });
 });
 
-test('of valid messages changed in any way, none is believed but with the content that was signed', async () => {
+test('of valid messages changed in any way, none is accepted but with the content that was signed', async () => {
   const field = fc.constantFrom(
     'Message',
     'MessageId',

@@ -40,7 +40,7 @@ test('a caller is known by the name of the token', async () => {
   await request(app).get('/').set(as('anna')).expect(401);
 });
 
-test('one token makes so many calls, and then hears when it may again; others go on', async () => {
+test('one token makes so many calls, and then learns when it may again; others go on', async () => {
   const app = guarded(limits(3, 9));
   const anna = as(TOKENS.get('anna') ?? '');
   for (let n = 0; n < 3; n++) await request(app).get('/').set(anna).expect(200);
@@ -57,7 +57,7 @@ test('one token makes so many calls, and then hears when it may again; others go
     .expect(200);
 });
 
-test('who guesses tokens hears 429 after a while, and does not lock out who has one', async () => {
+test('who guesses tokens gets 429 after a while, and does not lock out who has one', async () => {
   const app = guarded(limits(9, 3));
   for (let n = 0; n < 3; n++)
     await request(app)

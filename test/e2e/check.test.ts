@@ -47,7 +47,7 @@ test('all that the settings name is there: every part is ok', async () => {
   ]);
 });
 
-test('what is not configured is told and no fault', async () => {
+test('what is not configured is shown, and is not a fault', async () => {
   const { code, stdout } = await check({
     QUEUE_ID: '',
     NAGIOS_URL: '',
@@ -80,7 +80,7 @@ test('each part that is missing is a fault with what to do', async () => {
   expect(stdout).toMatch(/^fault +chef-client +\/nowhere\/chef-client cannot be run/m);
 });
 
-test('a Redis that would lose jobs is a fault, one without an append-only file is told', async () => {
+test('a Redis that would lose jobs is a fault, one without an append-only file is a warning', async () => {
   const [evicting, forgetful] = await Promise.all([
     startRedis({ maxmemoryPolicy: 'allkeys-lru' }),
     startRedis({ appendonly: 'no' }),

@@ -48,13 +48,13 @@ function run(program: string, args: string[], env: NodeJS.ProcessEnv = {}): Prom
 }
 
 describe('a node', () => {
-  test('is deleted while each step is told, and the job is shown', async () => {
+  test('is deleted while each step is shown, and the job is shown', async () => {
     await registerNode(world.chef, { name: 'web-1', instanceId: instanceId(1) });
     const { code, stdout, stderr } = await cli(['delete', 'web-1', '--reason', 'not needed', '--wait']);
     expect(code, stderr).toBe(0);
     expect(stderr).toMatch(/web-1: find done[\s\S]*web-1: delete-node done[\s\S]*web-1: job done/);
     expect(stdout).toMatch(/^state +done$/m);
-    expect(stdout).toMatch(/^told by +api, tests$/m);
+    expect(stdout).toMatch(/^requested by +api, tests$/m);
     expect(stdout).toMatch(/^delete-node +done +\d{4}-/m);
     expect(await world.chef.chef.getNode('web-1')).toBeUndefined();
   });

@@ -16,7 +16,7 @@ import { startWebhook, type Webhook } from '../support/webhook.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const NAMES = ['pushed', 'queued', 'hooked', 'asked', 'restored'];
-/** What AWS is asked that changes nothing but how long a message in hand stays hidden. */
+/** What AWS is asked that changes nothing but how long a message in flight stays hidden. */
 const AWS_READS = ['ReceiveMessage', 'ChangeMessageVisibilityBatch', 'GetQueueUrl', 'GetQueueAttributes'];
 
 const LOOKS = [
@@ -102,7 +102,7 @@ function provisioned(): Promise<unknown> {
   return until('topic and queue', async () => (await world.publisher.publish(harmless)).length > 0);
 }
 
-/** The topic is believed once it is known. */
+/** The topic is accepted once it is known. */
 async function push(message: object): Promise<void> {
   const envelope = world.publisher.envelope(message);
   await until(
@@ -205,7 +205,7 @@ test('a dry run goes the whole way of each event, tells what it would do, and ch
   expect(await world.nagios.downtimes()).toEqual(downtimes);
   expect(await messagesInQueue()).toBe(3);
 
-  // What it heard of is news to the service that follows it.
+  // What it received is new to the service that follows it.
   await startIt({});
   expect((await api.request('GET', '/archives')).body).toEqual(archived.body);
   await push(terminationNotice(instanceId(0)));

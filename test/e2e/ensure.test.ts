@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => fixture?.stop());
 
 describe('a node that was deleted', () => {
-  test('by its own message comes back, is told of, out of downtime, and chef-client runs once more', async () => {
+  test('by its own message comes back, is announced, out of downtime, and chef-client runs once more', async () => {
     const name = 'in-downtime';
     const { privateKey } = await registerNode(fixture.world.chef, { name, instanceId: instanceId(1) });
     const before = await fixture.whole(name);
@@ -99,7 +99,7 @@ describe('a node that was deleted', () => {
     const at = (job: Job | undefined, step: string) => job?.steps.find(({ name }) => name === step)?.at ?? '';
     expect(at(order[0], 'delete-node') < at(order[1], 'recreate-client')).toBe(true);
     expect(await fixture.whole(name)).toEqual(before);
-    // What is told of the instance from now on is a new death of it.
+    // What is announced the instance from now on is a new termination of it.
     const again = await fixture.publish(terminationNotice(instanceId(2)));
     expect(again).not.toBe(order[0]?.id);
     await fixture.api.finished(again);

@@ -8,7 +8,7 @@ import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type ServiceProcess, startServiceProcess, testEnvironment } from '../support/service.ts';
 import { startWebhook, type Webhook } from '../support/webhook.ts';
 
-/** What happens to the disk, and what mends it; run in its directory. */
+/** What happens to the disk, and what repairs it; run in its directory. */
 const FAULTS = [
   {
     fault: 'full',
@@ -19,7 +19,7 @@ const FAULTS = [
   },
   {
     fault: 'nearly-full',
-    is: 'has room for something, and not for this node',
+    is: 'has space for something, and not for this node',
     harm: 'cat /dev/zero > filler || true; truncate -s -64K filler',
     mend: 'rm filler',
     says: 'the disk is full: free some space (ENOSPC)',
@@ -88,7 +88,7 @@ describe.skipIf(noMounts)(`where the archive’s disk${noMounts ? ` (not tested:
   }
 
   test.each(FAULTS)(
-    '$is, nothing is deleted, what was saved before can be read, and jobs go on once that is mended',
+    '$is, nothing is deleted, what was saved before can be read, and jobs go on once that is repaired',
     async ({ fault, harm, mend, says }) => {
       const saved = `saved-${fault}`;
       const kept = [`kept-${fault}`, `kept-too-${fault}`];
@@ -122,7 +122,7 @@ describe.skipIf(noMounts)(`where the archive’s disk${noMounts ? ` (not tested:
 
       await mounts.run(`cd ${disk}; ${mend}`);
       const done = await api.settled();
-      // A disk that takes nothing is no fault of a job.
+      // A disk that takes nothing is not a fault of a job.
       expect(done.map(({ attempts }) => attempts)).toEqual([1, 1, 1]);
       expect(await whole()).toEqual(kept.map(() => ({ node: null, client: null })));
       expect((await archives()).map(({ node }) => node).sort()).toEqual([...kept, saved].sort());

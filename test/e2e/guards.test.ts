@@ -92,7 +92,7 @@ describe('a node', () => {
     await lives('used-again');
   });
 
-  test('of another instance is given up by a person, and stays so whoever repeats the news', async () => {
+  test('of another instance is given up by a person, and stays so whoever repeats the message', async () => {
     const name = 'other-instance';
     const { privateKey } = await registerNode(world.chef, { name, instanceId: instanceId(++next) });
     const claim = signed(privateKey, { method: 'delete', chef_name: name, instance_id: instanceId(++next) });
@@ -109,7 +109,7 @@ describe('a node', () => {
     await lives('other-instance');
   });
 
-  test('that a host named wrongly does not keep the real death of the instance away', async () => {
+  test('that a host named wrongly does not keep the real termination of the instance away', async () => {
     const instance = instanceId(++next);
     const { privateKey } = await registerNode(world.chef, {
       name: 'slandered',
@@ -221,7 +221,7 @@ describe('EC2, where it is asked', () => {
 
   afterAll(() => ec2?.stop());
 
-  async function death(name: string, state?: string): Promise<string> {
+  async function termination(name: string, state?: string): Promise<string> {
     const instance = instanceId(++next);
     if (state) ec2.instances.set(instance, state);
     await registerNode(world.chef, { name, instanceId: instance });
@@ -231,7 +231,7 @@ describe('EC2, where it is asked', () => {
   test('holds the deletion of an instance that is pending, running, stopping or stopped', async () => {
     await Promise.all(
       ['pending', 'running', 'stopping', 'stopped'].map(async state => {
-        const job = await becomes(await death(`ec2-${state}`, state), 'held');
+        const job = await becomes(await termination(`ec2-${state}`, state), 'held');
         expect(job.error?.message).toMatch(new RegExp(`EC2 says i-[0-9a-f]{17} is ${state}$`));
         await lives(`ec2-${state}`);
       }),
@@ -246,20 +246,20 @@ describe('EC2, where it is asked', () => {
   });
 
   test.each(['shutting-down', 'terminated'])('lets one go that is %s', async state => {
-    const job = await becomes(await death(`ec2-${state}`, state), 'done');
+    const job = await becomes(await termination(`ec2-${state}`, state), 'done');
     expect(job.steps.find(step => step.name === 'guard')?.note).toBe(`EC2 says ${state}`);
     await isGone(`ec2-${state}`);
   });
 
   test('holds the deletion of an instance that it does not know, while the node does not say where it is', async () => {
-    const job = await becomes(await death('ec2-unknown'), 'held');
+    const job = await becomes(await termination('ec2-unknown'), 'held');
     expect(job.reasons).toMatchObject([{ code: 'unverified' }]);
     expect(job.error?.message).toContain('the node does not say which account it is in (ec2.account_id)');
     await lives('ec2-unknown');
   });
 
-  test('is believed a moment later, when it shows one that has just ended as running', async () => {
-    const id = await death('ec2-late', 'running');
+  test('is asked again a moment later, when it shows one that has just ended as running', async () => {
+    const id = await termination('ec2-late', 'running');
     await becomes(id, 'retrying');
     ec2.instances.set((await api.job(id)).instanceId ?? '', 'shutting-down');
     await becomes(id, 'done');
@@ -268,7 +268,7 @@ describe('EC2, where it is asked', () => {
 
   test('that cannot be reached is asked again, and then the deletion is held with one alert for all', async () => {
     ec2.unreachable(true);
-    const ids = await Promise.all([death('ec2-away-1'), death('ec2-away-2')]);
+    const ids = await Promise.all([termination('ec2-away-1'), termination('ec2-away-2')]);
     const redis = new Redis(world.redis.url);
     for (const id of ids) {
       const job = `${env['REDIS_PREFIX']}:job:${id}`;
@@ -295,7 +295,7 @@ describe('EC2, where it is asked', () => {
 
   test('is asked once for many', async () => {
     ec2.asked.length = 0;
-    await Promise.all(Array.from({ length: 20 }, (_, at) => death(`ec2-many-${at}`, 'terminated')));
+    await Promise.all(Array.from({ length: 20 }, (_, at) => termination(`ec2-many-${at}`, 'terminated')));
     await api.settled(['done', 'held']);
     // An instance that ended does not come back, so it is asked about once.
     expect(ec2.asked.flatMap(({ ids }) => ids)).toHaveLength(20);
@@ -313,7 +313,7 @@ test('a decision about a job that is not there, or not in that state, says so', 
   });
 });
 
-test('a node that becomes another machine between two deletions is left, also where only its name was told', async () => {
+test('a node that becomes another machine between two deletions is left, also if only its name was given', async () => {
   await service.close('the next goes through a proxy');
   const proxy = await startHttpProxy(world.chef.url);
   service = await startTestService({ ...world.env, CHEF_SERVER_URL: proxy.url });

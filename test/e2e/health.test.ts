@@ -8,7 +8,7 @@ import { until } from '../support/process.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type SnsPublisher, startSnsPublisher } from '../support/sns-publisher.ts';
 
-const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:deaths';
+const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:terminations';
 /** Within this long a sender must hear that nothing was taken. */
 const HEARD_MS = 5_000;
 let server: RedisServer;

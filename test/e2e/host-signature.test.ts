@@ -16,7 +16,7 @@ import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type SnsPublisher, startSnsPublisher } from '../support/sns-publisher.ts';
 import { instanceId } from '../support/termination.ts';
 
-const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:deaths';
+const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:terminations';
 
 let redis: RedisServer;
 let chef: ChefServer;
@@ -96,7 +96,7 @@ async function expectQuarantined(why: string | RegExp, message: object, options:
 }
 
 describe('a host', () => {
-  test('is believed of itself, and of nobody else', async () => {
+  test('may speak for itself, and for nobody else', async () => {
     expect((await publish(signHostMessage(goodbye('honest'), by(honest)))).outcome).toBe('accepted');
     await expectQuarantined(
       /none of the keys .* client honest/,
@@ -105,7 +105,7 @@ describe('a host', () => {
     await expectQuarantined(/did not sign .*NODE_SIGNATURES/, goodbye('honest'));
   });
 
-  test('is believed of a message with a malformed optional field, which the job names as dropped', async () => {
+  test('is accepted for a message with a malformed optional field, which the job names as dropped', async () => {
     const message = goodbye('honest', { nagios_name: 'web;1', instance_id: 'i-1' });
     const { outcome, jobId } = await publish(signHostMessage(message, by(honest)));
     expect(outcome).toBe('accepted');
@@ -116,7 +116,7 @@ describe('a host', () => {
     await expectQuarantined(/none of the keys/, changed);
   });
 
-  test('is not believed where anything was changed after it signed', async () => {
+  test('is not accepted if anything was changed after it signed', async () => {
     const nagios = { nagios_name: 'honest', instance_id: instanceId(1) };
     const message = signHostMessage(goodbye('honest', nagios), by(honest));
     const changes = {
@@ -153,10 +153,10 @@ describe('a host', () => {
     await expectQuarantined(/replay/, message);
   });
 
-  test('that signed it for another installation, or at another time, is not believed', async () => {
+  test('that signed it for another installation, or at another time, is not accepted', async () => {
     const elsewhere = by(honest, { topicArn: `${TOPIC}-of-others` });
     await expectQuarantined(
-      /for deaths-of-others, which is not/,
+      /for terminations-of-others, which is not/,
       signHostMessage(goodbye('honest'), elsewhere),
     );
     for (const minutes of [-16, 16]) {
@@ -172,7 +172,7 @@ describe('a host', () => {
     );
   });
 
-  test('that the Chef server does not know is not believed; news of a known death stays a duplicate', async () => {
+  test('that the Chef server does not know is not accepted; a message about a known termination stays a duplicate', async () => {
     const unknown = signHostMessage(goodbye('unknown'), by(honest));
     await expectQuarantined(/has no client unknown/, unknown);
 
@@ -185,7 +185,7 @@ describe('a host', () => {
     expect(await publish(signHostMessage(end, by(privateKey)))).toEqual({ outcome: 'duplicate', jobId });
   });
 
-  test('is not believed or refused but asked again while the Chef server is away', async () => {
+  test('is neither accepted nor refused but asked again while the Chef server is away', async () => {
     const apart = await start({ CHEF_SERVER_URL: 'http://127.0.0.1:1' });
     const message = publisher.envelope(signHostMessage(goodbye('honest'), by(honest)));
     const { status } = await publisher.deliver(message, `${apart.url}/sns`);
@@ -195,7 +195,7 @@ describe('a host', () => {
     expect(JSON.parse(body).outcome).toBe('accepted');
   });
 
-  test('of the predecessor is believed unsigned where signatures are optional, and never with a wrong one', async () => {
+  test('of the predecessor is accepted unsigned if signatures are optional, and never with a wrong one', async () => {
     const lenient = await start({ NODE_SIGNATURES: 'optional' });
     expect((await publish(goodbye('honest'), {}, lenient)).outcome).toBe('accepted');
     const wrong = signHostMessage(goodbye('honest'), by(hijacked));
@@ -207,12 +207,12 @@ describe('a host', () => {
   });
 });
 
-test('the README’s own command makes a message that is believed', async () => {
+test('the README’s own command makes a message that is accepted', async () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const script = /<!-- host-message -->\n(.*)<!-- \/host-message -->/s.exec(readme)?.[1] ?? '';
   const keyFile = join(freshDirectory('host'), 'client.pem');
   writeFileSync(keyFile, honest, { mode: 0o600 });
-  const env = { ...process.env, queue: 'deaths', client_key: keyFile, instance: instanceId(9) };
+  const env = { ...process.env, queue: 'terminations', client_key: keyFile, instance: instanceId(9) };
   const named = script.replace('$(hostname -f)', 'honest');
   const message = execFileSync('/bin/sh', ['-euc', named], { env, encoding: 'utf8' });
   const { outcome, jobId } = await publish(JSON.parse(message));
@@ -220,7 +220,7 @@ test('the README’s own command makes a message that is believed', async () => 
   expect(await api.job(jobId)).toMatchObject({ node: 'honest', instanceId: instanceId(9) });
 });
 
-describe('the gate', () => {
+describe('the host verifier', () => {
   const { publicKey, privateKey } = keyPair();
   const other = keyPair().publicKey;
   const now = new Date();
@@ -234,7 +234,7 @@ describe('the gate', () => {
     if (!event) throw new Error('no event');
     const gate: VerifyHost = createHostVerifier({
       required: true,
-      audiences: new Set(['deaths']),
+      audiences: new Set(['terminations']),
       keys: async () => undefined,
       archivedKeys: async () => undefined,
       deletionAskedBy: async () => undefined,
@@ -252,7 +252,7 @@ describe('the gate', () => {
   };
   const at = (ms: number) => new Date(now.getTime() + ms).toISOString();
 
-  test('believes any key that had not expired when the message was published', async () => {
+  test('accepts any key that had not expired when the message was published', async () => {
     const keys = (...list: ReturnType<typeof key>[]) => ({ keys: async () => list });
     expect(await doubt(keys(key(other), key(publicKey)))).toBeUndefined();
     expect(await doubt(keys(key(publicKey, at(60_000))))).toBeUndefined();
@@ -261,7 +261,7 @@ describe('the gate', () => {
     expect(await doubt(keys())).toMatch(/none of the keys/);
   });
 
-  test('believes the archived key of a client that is gone, but not against a person’s deletion', async () => {
+  test('accepts the archived key of a client that is gone, but not against a person’s deletion', async () => {
     const archived = (deletedBy?: string) => ({
       archivedKeys: async () => ({ keys: [key(publicKey)], deletedBy }),
     });
@@ -275,7 +275,7 @@ describe('the gate', () => {
     );
   });
 
-  test('tells a person what only one can mend, and lets the sender try again for the rest', async () => {
+  test('quarantines what only a person can repair, and lets the sender try again for the rest', async () => {
     const fails = (error: Error) => ({ keys: () => Promise.reject(error) });
     expect(await doubt(fails(new AppError('permission', 'read is missing')))).toMatch(/read is missing/);
     for (const error of [

@@ -27,7 +27,7 @@ beforeAll(async () => {
     const listed = await sns?.send(new ListSubscriptionsByTopicCommand({ TopicArn: TOPIC }));
     return listed?.Subscriptions?.[0]?.SubscriptionArn;
   });
-  // The emulator's envelopes have no signature of SNS's that could be believed.
+  // The emulator's envelopes have no signature of SNS's that could be verified.
   const raw = { AttributeName: 'RawMessageDelivery', AttributeValue: 'true' };
   await sns?.send(new SetSubscriptionAttributesCommand({ SubscriptionArn: subscription, ...raw }));
   metadata = await startMetadata({
@@ -56,7 +56,7 @@ function jobOf(node: string, state: string) {
   });
 }
 
-test('a host that powers off is believed by its signature, and removed', async () => {
+test('a host that powers off is identified by its signature, and removed', async () => {
   const { privateKey } = await registerNode(world.chef, {
     name: 'mortal',
     instanceId: instanceId(1),

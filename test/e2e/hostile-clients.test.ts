@@ -10,7 +10,7 @@ import { type ServiceProcess, startServiceProcess } from '../support/service.ts'
 import { type SnsPublisher, startSnsPublisher } from '../support/sns-publisher.ts';
 import { terminationNotice } from '../support/termination.ts';
 
-const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:deaths';
+const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:terminations';
 const MEGABYTE = 1024 * 1024;
 
 let redis: RedisServer;

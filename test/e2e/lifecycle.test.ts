@@ -89,7 +89,7 @@ test('a lifecycle action is completed after the work, in the topic’s region, w
   ]);
 });
 
-test('an action that is told of after the death was worked is completed too, once', async () => {
+test('an action that is announced after the termination was worked is completed too, once', async () => {
   const instance = instanceId(++next);
   await registerNode(world.chef, { name: 'told-late', instanceId: instance });
   const first = await publish(terminationNotice(instance));

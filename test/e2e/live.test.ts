@@ -53,11 +53,11 @@ async function look(at: Service): Promise<Stream> {
 
 const subscribers = async () => Number((await redis.pubsub('NUMSUB', '{live}:changed'))[1]);
 
-test('without a token nothing is told', async () => {
+test('without a token nothing is sent', async () => {
   expect((await fetch(`${service.url}/live`)).status).toBe(401);
 });
 
-test('whichever process changes a job, all who look hear of it', async () => {
+test('whichever process changes a job, all who look learn of it', async () => {
   const streams = [await look(service), await look(other)];
   const id = await apiClient(other.url).event({ kind: 'delete', node: 'web-1' });
   for (const stream of streams) {
@@ -74,7 +74,7 @@ test('however many look, a process subscribes once, and not at all when nobody d
   await until('nobody to look', async () => (await subscribers()) === 0);
 });
 
-test('after Redis was away those who look are told to read anew, and hear of changes again', async () => {
+test('after Redis was away those who look are asked to read again, and learn of changes again', async () => {
   const stream = await look(service);
   await server.restart();
   await until('the second reset', () => stream.text().split('event: reset').length === 3);

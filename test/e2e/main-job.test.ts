@@ -64,7 +64,7 @@ async function isGone(name: string): Promise<void> {
 }
 
 describe('a deletion', () => {
-  test('by Auto Scaling’s notice: found by instance id, in downtime, archived, gone, each step told', async () => {
+  test('by Auto Scaling’s notice: found by instance id, in downtime, archived, gone, with a note for each step', async () => {
     const { node } = await registerNode(world.chef, { name: 'notice', instanceId: instanceId(1) });
     const id = await publish(terminationNotice(instanceId(1)));
     const job = await api.finished(id);

@@ -76,7 +76,7 @@ test('what Redis knows every process tells alike, one without the API too', asyn
   }
 });
 
-test('what waits in SQS, and what was given up there, is told', async () => {
+test('what waits in SQS, and in the dead-letter queue, is reported', async () => {
   const queue = 'chef-client-deregistration-queue-metrics';
   const waits = `sqs_messages{queue="${queue}"}`;
   const poller = await startServiceProcess({ ...world.env, ROLES: 'poller', PROVISION: 'true' });
@@ -85,12 +85,12 @@ test('what waits in SQS, and what was given up there, is told', async () => {
   await poller.stop();
 });
 
-test('a message that is not believed is counted as refused', async () => {
+test('a message that is not accepted is counted as refused', async () => {
   await fetch(`${doors.url}/sns`, { method: 'POST', body: '{}' });
   expect(await value(doors, 'events_total{source="sns",kind="unknown",outcome="refused"}')).toBe(1);
 });
 
-test('the age of the oldest open job begins anew when a failed one is opened again', async () => {
+test('the age of the oldest open job begins again when a failed one is opened again', async () => {
   const { store, redis, prefix, close } = openStore(world.redis.url);
   const { jobId } = await store.accept(
     {

@@ -8,8 +8,8 @@ import { subscriptionsOf } from '../support/sns-subscriptions.ts';
 import { instanceId, terminationNotice } from '../support/termination.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-const DEATHS = 60;
-const names = Array.from({ length: DEATHS }, (_, at) => `mirrored-${at}`);
+const TERMINATIONS = 60;
+const names = Array.from({ length: TERMINATIONS }, (_, at) => `mirrored-${at}`);
 const LIVING = 'living';
 
 let world: World & { aws: Aws };
@@ -35,7 +35,7 @@ async function startIt(env: NodeJS.ProcessEnv): Promise<ServiceProcess> {
   return process;
 }
 
-test('what is published while the API is dead is worked through the mirror, and each death once', async () => {
+test('what is published while the API is dead is worked through the mirror, and each termination once', async () => {
   const port = String(await freePort());
   const env = testEnvironment({
     ...world.env,
@@ -61,16 +61,16 @@ test('what is published while the API is dead is worked through the mirror, and 
       published += 1;
     }
   })();
-  await until('a third to be published', () => published >= DEATHS / 3);
+  await until('a third to be published', () => published >= TERMINATIONS / 3);
   api.child.kill('SIGKILL');
   await load;
 
   const again = await startApi();
   const client = apiClient(again.url);
-  await until('a job for each death', async () => (await client.jobs()).length >= DEATHS);
+  await until('a job for each termination', async () => (await client.jobs()).length >= TERMINATIONS);
   const jobs = await client.settled();
-  expect(new Set(jobs.map(job => job.instanceId)).size).toBe(DEATHS);
-  expect(jobs).toHaveLength(DEATHS);
+  expect(new Set(jobs.map(job => job.instanceId)).size).toBe(TERMINATIONS);
+  expect(jobs).toHaveLength(TERMINATIONS);
   const left = await Promise.all(names.map(name => world.chef.chef.getNode(name)));
   expect(left.filter(Boolean)).toEqual([]);
   expect(await world.chef.chef.getNode(LIVING)).toBeDefined();

@@ -87,7 +87,7 @@ describe.concurrent.each(WHO)('where Nagios is %s', who => {
 });
 
 describe.concurrent('a downtime that Nagios takes and does not make', () => {
-  test('keeps the node where Nagios is required, and whoever tries the job again gets another chance', async () => {
+  test('keeps the node if Nagios is required, and whoever tries the job again gets another chance', async () => {
     const job = await deleted('nothing-required', 'required', 'failed');
     expect(job.error).toMatchObject({
       code: 'rejected',
@@ -103,7 +103,7 @@ describe.concurrent('a downtime that Nagios takes and does not make', () => {
     await until('both commands to be sent again', () => sent() === before + COMMANDS.length);
   });
 
-  test('is told where it is not', async () => {
+  test('is noted if it is not', async () => {
     const job = await deleted('nothing-optional', 'optional');
     expect(stepOf(job, 'confirm-downtime')).toMatchObject({
       state: 'failed',

@@ -134,7 +134,7 @@ describe('a Nagios without JSON CGIs is asked for a downtime under', () => {
     await downtimes(job.id, 'short-2').toBe(0);
   });
 
-  test('no name at all where it knows none, which is told apart from a user who may not', async () => {
+  test('no name at all where it knows none, which is distinguished from a user who may not', async () => {
     const job = await service.api.finished(await ended('nobody-1'));
     expect(stepOf(job, 'downtime')).toMatchObject({
       state: 'skipped',

@@ -89,7 +89,7 @@ async function terminate(number: number): Promise<void> {
   expect(await world.publisher.deliver(notice, `${service.url}/sns`)).toMatchObject({ status: 200 });
 }
 
-test('a wrong token is told, and nothing is shown', async () => {
+test('a wrong token is reported, and nothing is shown', async () => {
   await page.goto(service.url);
   await page.getByLabel(/^Token/).fill('wrong');
   await page.keyboard.press('Enter');
@@ -100,7 +100,7 @@ test('a wrong token is told, and nothing is shown', async () => {
   faults.splice(0);
 });
 
-test('a death goes through before the eyes of who signed in', async () => {
+test('a termination goes through before the eyes of who signed in', async () => {
   await signIn(page);
   await page.getByText('No jobs.').waitFor();
   await terminate(1);
@@ -113,7 +113,7 @@ test('a death goes through before the eyes of who signed in', async () => {
   expect(await world.chef.chef.getNode('web-1')).toBeUndefined();
 });
 
-test('the deaths of the hour are drawn, stacked by outcome, and told in a table', async () => {
+test('the terminations of the hour are drawn, stacked by outcome, and listed in a table', async () => {
   await page.locator('figure rect.done title').filter({ hasText: '1 done' }).waitFor({ state: 'attached' });
   const bar = await page.locator('figure rect.done').last().boundingBox();
   expect(bar?.height).toBeGreaterThan(10);
@@ -168,7 +168,7 @@ test('jobs are filtered by node, instance and state, and the filter holds for wh
   await page.keyboard.press('Enter');
   await until('one job to be left', async () => (await names()).length === 1);
   await terminate(2);
-  await until('the death of web-2', async () => (await api.jobs('node=web-2'))[0]?.state === 'done');
+  await until('the termination of web-2', async () => (await api.jobs('node=web-2'))[0]?.state === 'done');
   expect(await names()).toEqual(['db-2']);
   await page.getByRole('button', { name: 'Clear' }).first().click();
   await row('web-2', 'done').waitFor();

@@ -161,7 +161,7 @@ test('a host that was deleted by its name alone, and saved what it had read befo
   await isGone('by-name');
 });
 
-test('a host that was deleted by its name alone, and runs chef-client since, is left, and people are told', async () => {
+test('a host that was deleted by its name alone, and runs chef-client since, is left, and people are alerted', async () => {
   await deleted({ name: 'lives' });
   await registerNode(world.chef, { name: 'lives', ohaiTime: new Date(Date.now() + MINUTE) });
   await minutesPass();
@@ -173,7 +173,7 @@ test('a host that was deleted by its name alone, and runs chef-client since, is 
   expect(await world.chef.chef.getClient('lives')).toBeDefined();
 });
 
-test('a node that was asked back is no zombie', async () => {
+test('a node that was asked back is not taken for one that came back', async () => {
   const host = { name: 'asked-back', instanceId: instanceId(++next) };
   const id = await deleted(host, { instanceId: host.instanceId });
   await becomes(await api.event({ kind: 'ensure', node: host.name, instanceId: host.instanceId }), 'done');
@@ -183,7 +183,7 @@ test('a node that was asked back is no zombie', async () => {
   expect(await world.chef.chef.getNode('asked-back')).toBeDefined();
 });
 
-test('what keeps coming back is left after the third time, and people are told', async () => {
+test('what keeps coming back is left after the third time, and people are alerted', async () => {
   const host = { name: 'stubborn', instanceId: instanceId(++next) };
   const id = await deleted(host, { instanceId: host.instanceId });
   for (let returns = 1; returns <= 3; returns++) {

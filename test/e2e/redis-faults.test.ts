@@ -180,7 +180,7 @@ test('an outage is one line in the log when it begins and one when it ends, howe
   ]);
 });
 
-describe('what a wrong eviction policy needs is told', () => {
+describe('what a wrong eviction policy needs is named', () => {
   test('for one’s own Redis, until it stops and for good, and beside it for a managed one', async () => {
     const redis = await startServer({ maxmemoryPolicy: 'allkeys-lru' });
     const said = await refusalOf(redis.url);

@@ -38,7 +38,7 @@ test('while the nodes of a Cluster hang since the start, every question is answe
     fetch(url + path, {
       method,
       headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-      // Whoever sends news gives up then.
+      // The sender of a message gives up then.
       signal: AbortSignal.timeout(5_000),
       ...(body && { body: JSON.stringify(body) }),
     });

@@ -161,7 +161,7 @@ describe('a service whose Redis user lacks INFO', () => {
     expect(refusal).toContain(`ACL SETUSER ${user} +info`);
   });
 
-  test('is told so by check', async () => {
+  test('is named by check', async () => {
     const { user, url } = await newUser(...LACKING);
     const found = await check(readSettings(testEnvironment({ ...apiOnly(url), ...ALL_ROLES })));
     const note = expect.stringContaining(`ACL SETUSER ${user} +info`);

@@ -62,7 +62,7 @@ const refusedAndThenTaken = async (service: ServiceProcess, why: RegExp, mend: (
   await api.settled();
 };
 
-describe('events are refused with 503, readiness says why, and both mend by themselves, where Redis', () => {
+describe('events are refused with 503, readiness says why, and both recover by themselves, where Redis', () => {
   test('comes up after the service and may evict', async () => {
     const port = await freePort();
     const service = await startIt(`redis://127.0.0.1:${port}`);

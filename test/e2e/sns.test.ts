@@ -23,7 +23,7 @@ let instances = 0;
 
 beforeAll(async () => {
   [aws, server] = await Promise.all([startAws({ durable: false }), startRedis()]);
-  const { TopicArn = '' } = await aws.sns.send(new CreateTopicCommand({ Name: 'deaths' }));
+  const { TopicArn = '' } = await aws.sns.send(new CreateTopicCommand({ Name: 'terminations' }));
   topic = TopicArn;
   publisher = await startSnsPublisher({ topicArn: topic, aws });
   untrust = publisher.authority.trust();
@@ -52,8 +52,8 @@ async function push(message: object | string, headers: Record<string, string> = 
   expectDocumented('POST /sns', response);
   return response;
 }
-/** The news of the death of another instance each time. */
-const death = () =>
+/** The notice of the termination of another instance each time. */
+const termination = () =>
   autoScaling('EC2_INSTANCE_TERMINATE', {
     EC2InstanceId: `i-${(++instances).toString(16).padStart(8, '0')}`,
   });
@@ -61,10 +61,10 @@ const count = async () => (await queued(url)).length;
 
 describe('what SNS signed', () => {
   test.each(['1', '2'] as const)(
-    'in version %s is believed, and is one job however often it comes',
+    'in version %s is accepted, and is one job however often it comes',
     async version => {
       const before = await count();
-      const message = publisher.envelope(death(), { version, Subject: 'Auto Scaling: termination' });
+      const message = publisher.envelope(termination(), { version, Subject: 'Auto Scaling: termination' });
       const first = await push(message);
       expect(first.status).toBe(200);
       expect(first.body).toEqual({ outcome: 'accepted', jobId: expect.any(String) });
@@ -97,7 +97,7 @@ describe('what SNS signed', () => {
   });
 
   test('as large as SNS delivers is accepted', async () => {
-    const message = publisher.envelope({ ...death(), Cause: '"'.repeat(120_000) });
+    const message = publisher.envelope({ ...termination(), Cause: '"'.repeat(120_000) });
     expect(JSON.stringify(message).length).toBeGreaterThan(480_000);
     expect((await push(message)).body.outcome).toBe('accepted');
     expect((await push(publisher.envelope('x'.repeat(700_000)))).status).toBe(413);
@@ -105,14 +105,14 @@ describe('what SNS signed', () => {
 
   test('is accepted under any content type', async () => {
     for (const type of ['application/json', 'application/octet-stream', 'text/html']) {
-      const { body } = await push(publisher.envelope(death()), { 'content-type': type });
+      const { body } = await push(publisher.envelope(termination()), { 'content-type': type });
       expect(body.outcome, type).toBe('accepted');
     }
   });
 });
 
 describe('what SNS did not sign', () => {
-  const signed = () => publisher.envelope(death(), { Subject: 'about it' });
+  const signed = () => publisher.envelope(termination(), { Subject: 'about it' });
 
   test.each(['Message', 'MessageId', 'Subject', 'Timestamp', 'Signature'] as const)(
     'because its %s is another, is refused',
@@ -121,26 +121,26 @@ describe('what SNS did not sign', () => {
       const value = field === 'Timestamp' ? new Date(0).toISOString() : `A${message[field]}`;
       const { status, body } = await push({ ...message, [field]: value });
       expect(status).toBe(403);
-      expect(body.detail).toMatch(/^SNS message not believed: /);
+      expect(body.detail).toMatch(/^SNS message refused: /);
     },
   );
 
   test('because its subject was taken out, or put in, is refused', async () => {
     const { Subject, ...without } = signed();
     expect((await push(without)).status).toBe(403);
-    expect((await push({ ...publisher.envelope(death()), Subject: 'new' })).status).toBe(403);
+    expect((await push({ ...publisher.envelope(termination()), Subject: 'new' })).status).toBe(403);
   });
 
   test('with another certificate, or one that SNS has not, is refused', async () => {
     const stranger = await publisher.authority.issue({ commonName: 'sns.amazonaws.com' });
-    const message = publisher.envelope(death(), { key: stranger.key });
+    const message = publisher.envelope(termination(), { key: stranger.key });
     expect((await push(message)).status).toBe(403);
     const text = publisher.certificates.serve('not a certificate');
     expect((await push({ ...signed(), SigningCertURL: text })).status).toBe(403);
   });
 
   test('because delivery is raw, is refused, and the answer says which setting to change', async () => {
-    const { status, body } = await push(JSON.stringify(death()), { 'x-amz-sns-rawdelivery': 'true' });
+    const { status, body } = await push(JSON.stringify(termination()), { 'x-amz-sns-rawdelivery': 'true' });
     expect(status).toBe(403);
     expect(body.detail).toContain('RawMessageDelivery');
   });
@@ -148,10 +148,10 @@ describe('what SNS did not sign', () => {
 
 test('of a topic that is not ours no certificate is fetched, however well it is signed', async () => {
   const fetches = publisher.certificates.fetches();
-  const strange = ['arn:aws:sns:eu-west-1:999999999999:deaths', `${topic}x`, topic.toUpperCase(), ''];
+  const strange = ['arn:aws:sns:eu-west-1:999999999999:terminations', `${topic}x`, topic.toUpperCase(), ''];
   for (const TopicArn of strange) {
     const certUrl = publisher.certificates.serve('asked for');
-    const { status } = await push(publisher.envelope(death(), { TopicArn, certUrl }));
+    const { status } = await push(publisher.envelope(termination(), { TopicArn, certUrl }));
     expect(status, TopicArn).toBe(TopicArn ? 403 : 400);
   }
   expect(publisher.certificates.fetches()).toBe(fetches);
@@ -184,7 +184,7 @@ test('a certificate is fetched only from where SNS keeps its own, or from a host
   ];
   const fetches = publisher.certificates.fetches();
   for (const certUrl of urls) {
-    const { status, body } = await push(publisher.envelope(death(), { certUrl }));
+    const { status, body } = await push(publisher.envelope(termination(), { certUrl }));
     expect([status, body.detail], certUrl).toEqual([403, expect.stringContaining('SigningCertURL')]);
   }
   expect(publisher.certificates.fetches()).toBe(fetches);
@@ -192,7 +192,7 @@ test('a certificate is fetched only from where SNS keeps its own, or from a host
 
 describe('what is not of SNS’s form', () => {
   const signed = () =>
-    ({ ...publisher.envelope(death(), { Subject: 'about it' }) }) as Record<string, unknown>;
+    ({ ...publisher.envelope(termination(), { Subject: 'about it' }) }) as Record<string, unknown>;
 
   test.each(['MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type', 'Token', 'SubscribeURL'])(
     'is refused for a line break in %s',
@@ -206,7 +206,7 @@ describe('what is not of SNS’s form', () => {
   );
 
   test('is refused though it is signed, where one message can be read as another', async () => {
-    const inner = publisher.envelope(death(), { Subject: 'x' });
+    const inner = publisher.envelope(termination(), { Subject: 'x' });
     const shifted = publisher.sign({ ...inner, Subject: `x\nTimestamp\n${inner.Timestamp}` });
     expect((await push(shifted)).status).toBe(400);
   });
@@ -220,7 +220,7 @@ describe('what is not of SNS’s form', () => {
     'Signature',
     'SigningCertURL',
     'Subject',
-  ])('is refused for a %s that is no text', async field => {
+  ])('is refused for a %s that is not a text', async field => {
     for (const value of [['a'], 7, null, {}, true, { toString: 1 }]) {
       const { status, body } = await push({ ...signed(), [field]: value });
       expect([status, body.field]).toEqual([400, field]);
@@ -236,7 +236,7 @@ describe('what is not of SNS’s form', () => {
     },
   );
 
-  test('is refused where it is no JSON object', async () => {
+  test('is refused where it is not a JSON object', async () => {
     for (const text of ['', 'null', '7', '[]', '"text"', '{"Type":', '\u0000', '{}'.repeat(2)]) {
       expect((await push(text)).status, text).toBe(400);
     }
@@ -291,7 +291,7 @@ describe('a subscription', () => {
   });
 
   test('to a topic that is not ours is not confirmed', async () => {
-    const TopicArn = 'arn:aws:sns:eu-west-1:999999999999:deaths';
+    const TopicArn = 'arn:aws:sns:eu-west-1:999999999999:terminations';
     const message = publisher.confirmation('SubscriptionConfirmation', 'token', { TopicArn });
     expect((await push(message)).status).toBe(403);
   });

@@ -166,7 +166,7 @@ describe('stop', () => {
       return steps.some(step => step.name === 'downtime');
     });
     first.child.kill('SIGKILL');
-    await until('its death', () => first.child.signalCode === 'SIGKILL');
+    await until('its termination', () => first.child.signalCode === 'SIGKILL');
 
     const second = await startIt(env);
     await apiClient(second.url).settled();

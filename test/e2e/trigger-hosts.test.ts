@@ -14,7 +14,7 @@ import { freshDirectory, start, until } from '../support/process.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type ServiceProcess, startServiceProcess, testEnvironment } from '../support/service.ts';
 
-/** A host is told from another by the directory that has its lock. */
+/** A host is distinguished from another by the directory that has its lock. */
 type HostName = 'a' | 'b';
 
 let server: RedisServer;

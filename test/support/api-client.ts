@@ -12,7 +12,7 @@ export interface ApiClient {
   job: (id: string) => Promise<Job>;
   jobs: (query?: string) => Promise<Job[]>;
   trigger: () => Promise<TriggerStatus>;
-  /** Waits until a job is `done`, unless told another state. */
+  /** Waits until a job is `done`, by default another state. */
   finished: (id: string, state?: Job['state']) => Promise<Job>;
   /** Waits until every job is in one of the states. */
   settled: (states?: Job['state'][], timeoutMs?: number) => Promise<Job[]>;

@@ -4,7 +4,7 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { freshDirectory, start } from './process.ts';
 
 export interface AwsOptions {
-  /** Whether topics, queues and messages outlive a restart, as AWS's own do; they do unless told. */
+  /** Whether topics, queues and messages outlive a restart, as AWS's own do. @default they do */
   durable?: boolean;
 }
 

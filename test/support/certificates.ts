@@ -11,20 +11,20 @@ export interface Certificate {
 }
 
 export interface CertificateOptions {
-  /** Subject CN; `localhost` unless told. */
+  /** Subject CN. @default `localhost` */
   commonName?: string;
-  /** Now unless told. */
+  /** Now by default. */
   notBefore?: Date;
-  /** A year after `notBefore` unless told: an earlier day than today makes an expired one. */
+  /** A year after `notBefore` by default: an earlier day than today makes an expired one. */
   notAfter?: Date;
-  /** Whether it is for 127.0.0.1 as well; yes unless told. */
+  /** Whether it is for 127.0.0.1 as well. @default yes */
   address?: boolean;
 }
 
 export interface CertificateAuthority extends Certificate {
   /** The authority's certificate as a PEM file, for NODE_EXTRA_CA_CERTS of a service started as its own process. */
   readonly file: string;
-  /** A certificate for localhost, and 127.0.0.1 unless told, with an RSA key, whatever its CN. */
+  /** A certificate for localhost, and 127.0.0.1 by default, with an RSA key, whatever its CN. */
   issue(options?: CertificateOptions): Promise<Certificate>;
   /** Makes this process trust the authority, as NODE_EXTRA_CA_CERTS would have at its start; undone by what it gives back. */
   trust(): () => void;

@@ -20,7 +20,7 @@ export interface ChefAclServer {
   chef: ChefClient;
   /** What was asked so far, without the organization: `PUT /nodes/web-1/_acl/read`. */
   requests: string[];
-  /** What was asked and is no part of a Chef server. */
+  /** What was asked and does not belong to a Chef server. */
   faults: string[];
   /** As an operator sees it; undefined where there is no such object. */
   acl: (kind: 'nodes' | 'clients', name: string) => AclJson | undefined;

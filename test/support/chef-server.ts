@@ -19,7 +19,7 @@ export interface ChefServer {
   child: ChildProcess;
   /** Everything is in here: a server started again in it, after a stop by SIGTERM, has the same nodes, clients and keys. */
   directory: string;
-  /** SIGTERM unless told. */
+  /** SIGTERM by default. */
   stop: (signal?: NodeJS.Signals) => Promise<void>;
 }
 
@@ -64,7 +64,7 @@ export interface Host {
   /** Of the node and of its client. */
   name: string;
   instanceId?: string;
-  /** When chef-client last ran there; now unless told. */
+  /** When chef-client last ran there. @default now */
   ohaiTime?: Date;
   /** Beside what Ohai reports of every host. */
   automatic?: JsonObject;

@@ -6,9 +6,9 @@ export interface HostSigning {
   privateKey: string;
   /** The topic that it is published to. */
   topicArn: string;
-  /** Now unless told. */
+  /** Now by default. */
   time?: Date;
-  /** A new one unless told. */
+  /** A new one by default. */
   nonce?: string;
 }
 

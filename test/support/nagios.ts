@@ -19,7 +19,7 @@ export interface NagiosOptions {
   externalCommands?: boolean;
   /** Whether the user may see and command every host, or none. */
   authorized?: boolean;
-  /** Whether the author of a comment is always who logged in; as Debian has it, unless told. */
+  /** Whether the author of a comment is always who logged in. @default as Debian has it, */
   lockAuthors?: boolean;
 }
 

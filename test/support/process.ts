@@ -68,7 +68,7 @@ export interface Running {
   child: ChildProcess;
   /** Everything it wrote so far, stdout and stderr together. */
   output: () => string;
-  /** Ends it and waits until it is gone; SIGTERM unless told, SIGKILL after ten seconds. */
+  /** Ends it and waits until it is gone; SIGTERM by default, SIGKILL after ten seconds. */
   stop: (signal?: NodeJS.Signals) => Promise<void>;
 }
 

@@ -4,11 +4,11 @@ import { type RedisSecurity, serviceUser } from './redis-security.ts';
 
 export interface RedisOptions {
   port?: number;
-  /** Where the append-only file lives; a new empty directory unless told. */
+  /** Where the append-only file lives. @default a new empty directory */
   dir?: string;
-  /** `yes` unless told. Debian's own redis.conf says `no`. */
+  /** `yes` by default. Debian's own redis.conf says `no`. */
   appendonly?: 'yes' | 'no';
-  /** `noeviction` unless told: BullMQ needs it. */
+  /** `noeviction` by default: BullMQ needs it. */
   maxmemoryPolicy?: string;
   password?: string;
   /** Port of the master that it follows. */

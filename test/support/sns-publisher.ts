@@ -15,7 +15,7 @@ export interface SnsPublisherOptions {
   endpoints?: string[];
   /** Deliveries of one message to one endpoint after the first failed; SNS makes 3. */
   retries?: number;
-  /** SNS waits 20 seconds between them, these parts 100 ms unless told. */
+  /** SNS waits 20 seconds between them. @default these parts 100 ms */
   retryDelayMs?: number;
   /** How long an endpoint may take to answer; SNS gives it 15 seconds. */
   timeoutMs?: number;
@@ -39,7 +39,7 @@ export interface SnsPublisher {
   readonly certHost: string;
   /** PEM file, for NODE_EXTRA_CA_CERTS. */
   readonly caFile: string;
-  /** URL of the certificate that messages name unless told otherwise. */
+  /** URL of the certificate that messages name by default otherwise. */
   readonly certUrl: string;
   sign(message: UnsignedSnsMessage, signing?: Partial<Signing>): SnsMessage;
   /** A signed notification of a text, or of an object as JSON. */

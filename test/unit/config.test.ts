@@ -79,7 +79,7 @@ test('an empty variable counts as unset', () => {
   expect(readSettings(Object.fromEntries(empty))).toEqual(readSettings({}));
 });
 
-test('every fault is told at once, by name', () => {
+test('every fault is reported at once, by name', () => {
   const told = faults({
     PORT: '70000',
     PUBLIC_URL: 'ftp://x',
@@ -185,7 +185,7 @@ describe('a secret', () => {
     expect(HOST).toBe('127.0.0.1');
   });
 
-  test('is never in what is told of a fault', () => {
+  test('is never in what is announced a fault', () => {
     const names = Object.entries(schema.shape).flatMap(([name, field]) =>
       isSecret(field) ? [name, `${name}_FILE`] : [],
     );

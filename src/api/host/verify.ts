@@ -9,7 +9,7 @@ import type { ArchivedKeys } from './archived-keys.ts';
 import type { ClaimNonce } from './nonces.ts';
 
 export interface HostTrust {
-  /** Whether a message without a signature is doubted. One with a wrong signature always is. */
+  /** Whether a message without a signature is quarantined. One with a wrong signature always is. */
   required: boolean;
   /** Names of the topics and queues that are this installation's. */
   audiences: ReadonlySet<string>;
@@ -44,7 +44,7 @@ const CLOCK_SKEW_MS = 15 * 60_000;
 const TIMEOUT_MS = 5_000;
 
 /**
- * The gate for what hosts say of themselves. Whoever may publish to the topic can write any name into a message; only the
+ * Verifies what hosts say of themselves. Anyone who may publish to the topic can write any name into a message; only the
  * host itself has the private key of its Chef client. Each check stops an attack of its own:
  * 1. audience: what a host said to another installation;
  * 2. time: what it said long ago, by the clock of SNS or SQS at publication, since it may have lain in a queue for days;
@@ -62,7 +62,7 @@ export function createHostVerifier(trust: HostTrust): VerifyHost {
     if ('fault' in signature) {
       return quarantined(
         'bad-signature',
-        `host ${node} did not sign its message rightly: ${signature.fault}`,
+        `host ${node} did not sign its message correctly: ${signature.fault}`,
       );
     }
     if (!trust.audiences.has(signature.audience)) {
@@ -101,7 +101,7 @@ async function checkSignature(
   // The client went by an earlier message of its end, or wants back what such a message took.
   const archived = found ? undefined : await archivedKeys(node);
   const all = found ?? archived?.keys ?? [];
-  // `infinity` is no date, and no expiry.
+  // `infinity` is not a date, and means that the key does not expire.
   const good = all.filter(key => !(Date.parse(key.expiration_date) < publishedAt.getTime()));
   const signer = good.find(({ public_key }) => signed(signature, public_key));
   if (!signer) {
@@ -114,7 +114,7 @@ async function checkSignature(
     );
   }
   if (archived && method === 'ensure') {
-    // Whoever deletes the client of a stolen key must not find it restored by that key.
+    // A client that was deleted because its key was stolen must not be restored by that key.
     const who = archived.deletedBy ?? (await deletionAskedBy(node));
     if (who !== undefined) {
       return quarantined(
@@ -138,7 +138,7 @@ function signed({ text, value }: HostSignature, publicKey: string): boolean {
   }
 }
 
-/** What only a person can repair is told to one; everything else may be better when the message comes again. */
+/** Quarantines the message if only a person can remove the fault; any other fault may be gone at the next delivery. */
 async function inTime(checking: Promise<HostVerdict>): Promise<HostVerdict> {
   const timer = new AbortController();
   const late = delay(TIMEOUT_MS, undefined, { signal: timer.signal }).then(() => {

@@ -34,7 +34,7 @@ export function eventRoutes(receive: Receive, archive: Archive, store: Pick<JobS
   });
 }
 
-/** Told at once, what the job would find out later. @throws AppError `invalid` */
+/** Refuses at once what the job would find out later. @throws AppError `invalid` */
 async function checkArchive(kind: string, node: string, id: string, archive: Archive): Promise<void> {
   const refuse = (why: string) => new AppError('invalid', why, { field: 'archive' });
   if (kind !== 'ensure') throw refuse('an archive goes with kind ensure only');

@@ -4,14 +4,14 @@ import { AppError } from '../../domain/errors.ts';
 import type { JobStore } from '../../jobs/store.ts';
 import { toApiJob } from './jobs.ts';
 
-/** Changes within so many milliseconds are told together, so that a burst costs no more than its jobs. */
+/** Changes within this many milliseconds are sent together, so that a burst costs no more than its jobs. */
 const GATHER_MS = 150;
 /** Jobs read and sent at a time. */
 const BATCH = 100;
 /** Proxies close what is silent for longer. */
 const HEARTBEAT_MS = 15_000;
 const CLIENTS = 100;
-/** One that takes nothing is let go when so many bytes wait for it; it comes back and reads anew. */
+/** A client that does not read is disconnected when this many bytes wait for it; it reconnects and reads everything again. */
 const BACKLOG_BYTES = 4_000_000;
 
 export interface Live {
@@ -56,7 +56,7 @@ export function liveStream(watch: WatchChanges, store: Pick<JobStore, 'get'>): L
       const jobs = await Promise.all(ids.map(id => store.get(id)));
       for (const job of jobs) if (job) send(`event: job\ndata: ${JSON.stringify(toApiJob(job))}\n\n`);
     } catch {
-      // Redis is away; when it is back all clients are told to read anew.
+      // Redis is away; when it is back, all clients are asked to read everything again.
     }
     gathering = changed.size > 0 ? setTimeout(() => void tell(), GATHER_MS) : undefined;
   }
@@ -73,7 +73,7 @@ export function liveStream(watch: WatchChanges, store: Pick<JobStore, 'get'>): L
       clients.add(client);
       client.status(200).set({ 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
       client.flushHeaders();
-      // The first is told to read when the subscription stands, those after it at once.
+      // The first client reads when the subscription stands, later ones at once.
       if (unwatch) client.write('event: reset\ndata: {}\n\n');
       else unwatch = watch(note);
     },

@@ -20,7 +20,7 @@ const BY_ERROR: Partial<Record<ErrorCode, string>> = {
   'not-found': 'refused: not found',
 };
 
-/** What is wrong with a part, in words of a fixed list: no host, path or user is told to strangers. */
+/** What is wrong with a part, in words of a fixed list, which name no host, path or user: strangers read it. */
 export function publicReason(error: unknown): string {
   if (error instanceof RedisFault) return error.state;
   const byError = error instanceof AppError ? BY_ERROR[error.code] : undefined;

@@ -21,7 +21,7 @@ export interface SnsEndpoint {
   placeOf: Pick<PlaceOf, 'ofTopic'>;
 }
 
-/** SNS tries again for minutes, and where it is told to for hours: what is older was more likely recorded and sent again. */
+/** SNS retries for minutes, or for hours if it is configured to: an older message was more likely recorded and sent again. */
 const STALE_MS = 3_600_000;
 
 /** Of messages without a signature, in each process: anybody can send as many as they like. */

@@ -55,7 +55,7 @@ export function readEnvelope(body: string): SnsEnvelope {
     // another not. What SNS never had (MessageAttributes, SequenceNumber and what is to come) is read by nobody.
     const known = NAMES.find(each => each.toLowerCase() === name.toLowerCase());
     if (known && name !== 'Type' && !required.includes(name) && !optional.includes(name)) {
-      throw malformed(name, `is no field of a ${given['Type']}`);
+      throw malformed(name, `is not a field of a ${given['Type']}`);
     }
   }
   const names = ['Type', ...required, ...optional.filter(name => Object.hasOwn(given, name))];

@@ -31,7 +31,7 @@ export async function checkSignature(envelope: SnsEnvelope, certificate: X509Cer
 
 /**
  * A copy of sns-validator that knows this certificate and no other. Its own would fetch it once more, without a limit of
- * time or size, keep it for ever under its URL, and read its text anew for each message: here `https` reaches no network,
+ * time or size, keep it forever under its URL, and read its text again for each message: here `https` reaches no network,
  * and `crypto` has the key at hand. Where the certificate comes from was checked before, so `url` passes it; what is left
  * to sns-validator is the signature.
  */

@@ -50,7 +50,7 @@ export class SigningCertificates {
   }
 
   /**
-   * @throws AppError `unavailable` where it cannot be had now; `rejected` for an answer that is no certificate
+   * @throws AppError `unavailable` if it cannot be fetched now; `rejected` if the answer is not a certificate
    */
   async get(url: string): Promise<X509Certificate> {
     const found = fresh(this.#found, url);
@@ -122,7 +122,7 @@ function parse(url: string, text: string): X509Certificate {
   try {
     return new X509Certificate(text);
   } catch (error) {
-    throw rejected(url, `is no certificate (${describe(error)})`);
+    throw rejected(url, `is not a certificate (${describe(error)})`);
   }
 }
 
@@ -131,7 +131,7 @@ function fresh<T>(map: Map<string, Kept<T>>, url: string): Kept<T> | undefined {
   return kept && kept.until > Date.now() ? kept : undefined;
 }
 
-/** As the newest; the oldest makes room for it. */
+/** Adds it as the newest, and drops the oldest if there are too many. */
 function keep<T>(map: Map<string, Kept<T>>, url: string, kept: Kept<T>, limit: number): void {
   map.delete(url);
   map.set(url, kept);

@@ -4,7 +4,7 @@ import { readEnvelope, type SnsEnvelope } from './envelope.ts';
 import { checkSignature } from './signature.ts';
 
 export interface SnsTrust {
-  /** Topics that are believed. */
+  /** Topics whose messages are accepted. */
   topics: () => Pick<ReadonlySet<string>, 'has'>;
   /** Exact `host[:port]` that may serve signing certificates besides SNS's own. */
   certificateHosts: readonly string[];
@@ -19,10 +19,10 @@ export type VerifySns = (body: string) => Promise<SnsEnvelope>;
 const CLOCK_SKEW_MS = 15 * 60_000;
 
 /**
- * The gate at the SNS door. Each check stands before what it protects, and stops an attack of its own:
+ * Verifies SNS messages. Each check comes before what it protects, and stops an attack of its own:
  * 1. structure: what could be read in two ways, by type juggling, line breaks or a field of another type of message;
- * 2. topic: whoever has a topic gets SNS to sign what he likes; nothing is fetched for a stranger;
- * 3. time: a message made to be new for ever;
+ * 2. topic: anyone who has a topic gets SNS to sign what they like; nothing is fetched for a foreign topic;
+ * 3. time: a message made to be new forever;
  * 4. form of the signature: one signature written in many ways, and versions that nobody can check;
  * 5. where the certificate is: a certificate of the attacker's own, and a request to a place of his choice;
  * 6. the certificate: what is found there but is not, or no longer, SNS's signing certificate;
@@ -116,7 +116,7 @@ function checkCertificate(certificate: X509Certificate, host: string): void {
 /** Reading it costs more than the signature does. */
 const read = new WeakMap<X509Certificate, unknown>();
 
-/** Several CNs come as an array, which is no name that SNS has. */
+/** Several CNs come as an array, which is not a name that SNS has. */
 function commonName(certificate: X509Certificate): unknown {
   if (!read.has(certificate)) read.set(certificate, certificate.toLegacyObject().subject.CN);
   return read.get(certificate);
@@ -139,5 +139,5 @@ function cannotBeHad(error: unknown): never {
 }
 
 function untrusted(why: string): AppError {
-  return new AppError('untrusted', `SNS message not believed: ${why}`);
+  return new AppError('untrusted', `SNS message refused: ${why}`);
 }

@@ -14,7 +14,7 @@ interface Deletion {
 
 /**
  * The messages of one queue that were received and are not settled. SQS hides a message only so long from others;
- * while it is held here that time is begun anew again and again.
+ * while it is held here, that time is extended again and again.
  */
 export class InFlightMessages {
   readonly #sqs: SqsClient;
@@ -23,7 +23,7 @@ export class InFlightMessages {
   readonly #log: Logger;
   readonly #held = new Set<string>();
   readonly #heartbeat: NodeJS.Timeout;
-  /** The next, as long as there is room in it. */
+  /** The next call, as long as it is not full. */
   #deletion: Deletion | undefined;
 
   /** @param visibilitySeconds how long the queue hides what it hands out */

@@ -25,14 +25,14 @@ export interface PollerDependencies {
    * closes, so that none is received so often that its queue gives it up.
    */
   keep?: boolean;
-  /** How long closing waits for what is in hand, in milliseconds; 5 seconds unless told. */
+  /** How long closing waits for messages in flight, in milliseconds. @default 5_000 */
   closeLimitMs?: number;
 }
 
 export interface Poller {
-  /** Reads this queue, too, from now on; one that it reads already is no other. */
+  /** Polls this queue as well from now on, unless it does already. */
   add: (queueUrl: string) => void;
-  /** Takes no more, lets what is in hand finish within a limit and gives the rest back at once. */
+  /** Receives no more, lets messages in flight finish within a limit and returns the rest to the queue. */
   close: () => Promise<void>;
 }
 
@@ -49,7 +49,7 @@ const TRIAL_WAITS = { firstMs: 500, longestMs: 30_000 };
 
 /**
  * Reads queues. A message is deleted once Redis has its job, or where it is known to be harmless; one that cannot be
- * understood or believed is left where it is, and the queue's redrive policy takes it to the dead-letter queue.
+ * understood or verified is left where it is, and the queue's redrive policy takes it to the dead-letter queue.
  */
 export function startPoller(queues: readonly string[], dependencies: PollerDependencies): Poller {
   const { sqs, verify, placeOf, receive, ready, keep = false, closeLimitMs = 5_000 } = dependencies;
@@ -140,7 +140,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
       if (error instanceof AppError && error.code === 'unavailable') failing.add(message.id);
       log.warn(
         { err: describe(error) },
-        'message not understood or not believed: left for the dead-letter queue',
+        'message not understood or not verified: left for the dead-letter queue',
       );
       return undefined;
     }

@@ -5,7 +5,7 @@ import { describe } from '../../domain/errors.ts';
 export interface QueueDepth {
   /** The queue's name. */
   queue: string;
-  /** Messages in it that nobody has in hand, as SQS estimates. */
+  /** Messages in it that are not in flight, as SQS estimates. */
   messages: number;
   isDeadLetter: boolean;
 }
@@ -14,8 +14,8 @@ export interface QueueDepth {
 const FRESH_MS = 300_000;
 
 /**
- * Messages in queues and in their dead-letter queues, as read last. Whoever asks does not wait: what is older than
- * five minutes is read anew in the background, and what cannot be read is left out.
+ * Messages in queues and in their dead-letter queues, as read last. Reading does not wait: what is older than
+ * five minutes is read again in the background, and what cannot be read is left out.
  */
 export function queueDepths(
   sqs: SqsClient,
@@ -23,7 +23,7 @@ export function queueDepths(
   freshMs = FRESH_MS,
 ): (urls: Iterable<string>) => QueueDepth[] {
   const known = new Map<string, { readAt: number; depths: QueueDepth[] }>();
-  /** Told already. */
+  /** Faults that were logged already. */
   const failing = new Set<string>();
 
   /** What the queue says, or nothing where it cannot be asked. */

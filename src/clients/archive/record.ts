@@ -18,7 +18,7 @@ export function isArchiveId(value: string): boolean {
   return ID.test(value);
 }
 
-/** The UTC day of an id, `2026-03-02`; undefined where it is no id. */
+/** The UTC day of an id, `2026-03-02`; undefined if it is not an id. */
 export function dayOf(id: string): string | undefined {
   return ID.exec(id)?.slice(1, 4).join('-');
 }

@@ -9,7 +9,7 @@ export interface AwsOptions {
   endpoint?: string | undefined;
   region?: string | undefined;
   credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
-  /** Told of every call when it is over, its attempts together: its last status, or undefined where no answer came. */
+  /** Called when a call is over, with all its attempts: its last status, or undefined if no answer came. */
   observe?: ObserveCall | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface AwsCall {
   resource: string;
   /** Ends the call early. */
   signal?: AbortSignal | undefined;
-  /** Limit of the whole call with all its attempts, in milliseconds; 10 seconds unless told. */
+  /** Limit of the whole call with all its attempts, in milliseconds. @default 10 seconds */
   timeoutMs?: number;
 }
 

@@ -35,7 +35,7 @@ const RECEIVE_TIMEOUT_MS = WAIT_SECONDS * 1000 + 8_000;
 
 /** Amazon SQS, as far as the service calls it; queues are named by their URLs. Every call throws as `callAws` does. */
 export class SqsClient {
-  /** Messages that one call takes or gives at the most. */
+  /** Maximum number of messages in one call. */
   readonly batch = 10;
   readonly #clients: ByRegion<SQSClient>;
 
@@ -91,7 +91,7 @@ export class SqsClient {
   }
 
   /**
-   * Hides messages that are in hand for so many seconds from now; 0 gives them back.
+   * Hides messages in flight for so many seconds from now; 0 returns them to the queue.
    * @param receipts at most 10
    */
   async changeVisibility(queueUrl: string, receipts: string[], seconds: number): Promise<void> {

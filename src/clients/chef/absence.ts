@@ -53,7 +53,7 @@ function speaksOfOrganization(message: string): boolean {
   return /(?<!['/.-])\borgani[sz]ation\b(?!'|[/.:-]\w)/i.test(message);
 }
 
-/** As a word of its own, not as the end of a path: whoever repeats the path has not understood it. */
+/** As a word of its own, not as the end of a path: a server that repeats the path has not understood it. */
 function isNamed(message: string, name: string): boolean {
   return new RegExp(`(?<![\\w.:/-])${name.replaceAll('.', '\\.')}(?![\\w:-]|\\.\\w)`).test(message);
 }

@@ -5,7 +5,7 @@ import type { ChefServer } from './connection.ts';
 
 export type AclOf = 'nodes' | 'clients';
 
-/** `grant` last: whoever is not named in it may not write the others any more. */
+/** `grant` last: a client that it does not name may not write the others any more. */
 const PERMISSIONS = ['create', 'read', 'update', 'delete', 'grant'] as const;
 type Permission = (typeof PERMISSIONS)[number];
 

@@ -79,20 +79,20 @@ export function refusal(answer: ChefAnswer): AppError {
   }
 }
 
-/** Why a signature is not believed: the time in it, or the key. */
+/** Why a signature is refused: the time in it, or the key. */
 function distrust({ headers, at, clientName }: ChefAnswer): string {
   const key = `the key is not that of Chef client ${clientName}, or there is no such client`;
   const skew = Math.round((at.getTime() - Date.parse(String(headers['date']))) / 1000);
   if (Number.isNaN(skew)) return `${key}, or this host's clock is more than 15 minutes off`;
   const apart = `this host's clock is ${Math.abs(skew)} s ${skew < 0 ? 'behind' : 'ahead of'} the Chef server's`;
   if (Math.abs(skew) < SUSPICIOUS_SKEW) return `${key} (not the clock: ${apart})`;
-  return `${apart}, so it does not believe Chef client ${clientName}: set the clock right (NTP)`;
+  return `${apart}, so it refuses Chef client ${clientName}: set the clock right (NTP)`;
 }
 
 function lacking({ method, target, clientName }: ChefAnswer): string {
   const [kind = '', name, below] = target;
   const permission = below === '_acl' ? 'grant' : (PERMISSION[method] ?? method);
-  // Search and environments are read by whoever is in the organization's groups.
+  // Search and environments can be read by members of the organization's groups.
   if (kind !== 'nodes' && kind !== 'clients') return `${permission} on ${target.join('/')}`;
   const [type, object] = name === undefined ? ['containers', kind] : [kind, name];
   return (

@@ -131,7 +131,7 @@ export class ChefClient {
 
   /**
    * Names of the nodes that the search index has under an attribute (`ec2.instance_id`) and its value. The index lags:
-   * believe it only after getNode says the same.
+   * use it only after getNode says the same.
    * @throws AppError `unavailable` if the server shows fewer nodes than it counts
    */
   findNodeNames(attribute: string, value: string): Promise<string[]> {
@@ -143,7 +143,7 @@ export class ChefClient {
     return listNodes(this.#server, paths);
   }
 
-  /** Proves by one cheap request that the server can be reached and believes us, not what it lets us do. */
+  /** Proves by one cheap request that the server can be reached and accepts our key, not what it lets us do. */
   probe(): Promise<void> {
     return this.#server.probe();
   }

@@ -104,7 +104,7 @@ export class ChefConnection {
   }
 
   /**
-   * Proves by one cheap request that the server can be reached and believes us, and that the URL is that of an
+   * Proves by one cheap request that the server can be reached and accepts our key, and that the URL is that of an
    * organization; not what we may do in it.
    * @throws AppError
    */

@@ -18,7 +18,7 @@ export interface DigestAnswer {
   password: string;
   /** How often the nonce has been used, this time included. */
   count: number;
-  /** Random unless told. */
+  /** @default a random one */
   cnonce?: string;
 }
 

@@ -11,11 +11,11 @@ export interface DispatcherOptions {
   maxBytes: number;
   /** Certificates (PEM) that are trusted besides Node's own authorities. */
   trusted?: readonly string[] | undefined;
-  /** Environment variables with proxies. @default those that Node was told to use */
+  /** Environment variables with proxies. @default those that Node was started to use */
   proxies?: NodeJS.ProcessEnv | undefined;
 }
 
-/** Keeps connections; direct ones, or through the proxies of HTTP_PROXY and HTTPS_PROXY if Node is told to use them. */
+/** Keeps connections; direct ones, or through the proxies of HTTP_PROXY and HTTPS_PROXY if Node is configured to use them. */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { timeoutMs, connections, maxBytes, trusted = [], proxies = proxyEnvironment() } = options;
   const limits = { connections, pipelining: 1, maxResponseSize: maxBytes };

@@ -1,6 +1,6 @@
 import { type Agent, globalAgent } from 'node:http';
 
-/** The environment with the proxies to use; undefined unless Node was told to (NODE_USE_ENV_PROXY=1, --use-env-proxy). */
+/** The environment with the proxies to use; undefined unless Node is configured to (NODE_USE_ENV_PROXY=1, --use-env-proxy). */
 export function proxyEnvironment(): NodeJS.ProcessEnv | undefined {
   return (globalAgent as Agent & { options: { proxyEnv?: NodeJS.ProcessEnv } }).options.proxyEnv;
 }

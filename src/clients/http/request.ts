@@ -9,7 +9,7 @@ import { certificateFault } from './tls.ts';
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   url: URL;
-  /** Made anew for every attempt, since signatures carry the time. */
+  /** Made again for every attempt, since signatures carry the time. */
   headers?: () => Record<string, string> | Promise<Record<string, string>>;
   body?: string;
   /** Whether sending it twice does no harm; only then is it sent again after a failure. */
@@ -38,7 +38,7 @@ export interface HttpOptions extends DispatcherOptions {
   observe?: ObserveCall | undefined;
 }
 
-/** Told of every attempt: the status of its answer, or undefined where none came. */
+/** Called after every attempt: the status of its answer, or undefined if none came. */
 export type ObserveCall = (call: { service: string; status: number | undefined }) => void;
 
 /** A wait that the service asks for is taken within a request up to this long; beyond it, it is the caller's to wait. */

@@ -17,11 +17,11 @@ export interface NagiosOptions {
   downtimeMinutes: number;
   /** `date_format` of the server's nagios.cfg. */
   dateFormat: NagiosDateFormat;
-  /** IANA name of the server's zone; this host's own unless told. */
+  /** IANA name of the server's zone. @default this host's own */
   timezone?: string | undefined;
-  /** Limit of one request, 10 s unless told: cmd.cgi hangs while the daemon is stopped. */
+  /** Limit of one request, 10 s by default: cmd.cgi hangs while the daemon is stopped. */
   timeoutMs?: number | undefined;
-  /** Requests at once, 8 unless told. */
+  /** Requests at once. @default 8 */
   connections?: number | undefined;
   observe?: ObserveCall | undefined;
 }
@@ -34,7 +34,7 @@ export type Scheduled =
 
 /** A probe is asked by people and load balancers that wait. */
 const PROBE_TIMEOUT_MS = 3_000;
-/** Nagios writes its status every ten seconds unless told otherwise. */
+/** Nagios writes its status every ten seconds by default. */
 const STATUS_TOO_OLD_MS = 120_000;
 
 /**
@@ -75,7 +75,7 @@ export class NagiosClient {
   }
 
   /**
-   * Asks for a fixed downtime of the host and of all its services, from now on. `submitted` is no proof yet: see
+   * Asks for a fixed downtime of the host and of all its services, from now on. `submitted` is not a proof yet: see
    * `awaitDowntime`. The services come first, so that a status that shows the host's downtime shows theirs too. Done
    * twice it makes two; `hostOnly` completes one that got no further than the services.
    */

@@ -11,7 +11,7 @@ export interface NagiosClock {
 
 /**
  * What is wrong with the settings, seen from the time that Nagios's own form offers as "now"; undefined where they fit or
- * where it cannot be told. The fewest changes that explain the text win: a day like 03-03 reads alike in `us` and `euro`.
+ * if that is not clear. The fewest changes that explain the text win: a day like 03-03 reads alike in `us` and `euro`.
  */
 export function clockMistake(
   offered: string,

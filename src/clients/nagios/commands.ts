@@ -22,7 +22,7 @@ export class NagiosCommands {
     this.#clock = clock;
   }
 
-  /** Has the next command fetch the form anew, and with it look at Nagios's clock again. */
+  /** Makes the next command fetch the form again, and with it look at Nagios's clock again. */
   forgetForm(): void {
     this.#form = undefined;
   }

@@ -1,4 +1,4 @@
-/** cmd.cgi keeps 1024 bytes of a comment; this leaves the rest of the command its room. */
+/** cmd.cgi keeps 1024 bytes of a comment; this leaves space for the rest of the command. */
 const LONGEST = 500;
 
 /**

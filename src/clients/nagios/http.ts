@@ -74,7 +74,7 @@ export class NagiosHttp {
       const scheme = this.#scheme;
       const response = await this.#send(request);
       if (response.status !== 401) return response;
-      // A digest nonce may have grown old, told by stale=true or, after a restart, by nothing: the new one decides.
+      // A digest nonce may have expired, with stale=true or, after a restart, without a word: the new one decides.
       if (challenged || scheme?.name === 'basic') throw this.#refused();
       this.#learn(response);
     }

@@ -66,7 +66,7 @@ export function readJsonReply(text: string, cgi: string): Record<string, unknown
     const json: unknown = JSON.parse(text);
     if (isRecord(json)) return json;
   } catch {
-    // told below
+    // explained below
   }
   throw new AppError('rejected', `Nagios ${cgi} did not answer in JSON but said: ${pageWords(text)}`);
 }

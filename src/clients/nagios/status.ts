@@ -23,7 +23,7 @@ export interface DowntimeList {
 /**
  * The answer to `statusjson.cgi?query=downtimelist&details=true`; entries it does not understand are left out.
  * Source: cgi/statusjson.c of Nagios Core 4.4 (times in milliseconds, type 1 a service's and 2 a host's).
- * @throws AppError `rejected` where it is no such answer
+ * @throws AppError `rejected` if it is not such an answer
  */
 export function readDowntimeList(json: Record<string, unknown>): DowntimeList {
   const data = checkedData(json, 'downtimelist');

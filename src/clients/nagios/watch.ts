@@ -24,7 +24,7 @@ const FRESH_MS = 1_000;
 const SURELY_READ_MS = 3_000;
 const END_TOLERANCE_MS = 5 * 60_000;
 
-/** Looks for many downtimes with one query a second at the most, and only while someone looks. */
+/** Looks for many downtimes with at most one query a second, and only while someone looks. */
 export class DowntimeWatch {
   readonly #list: () => Promise<DowntimeList>;
   readonly #closing = new AbortController();
@@ -35,7 +35,7 @@ export class DowntimeWatch {
   }
 
   /**
-   * @returns undefined where it stands; else why that cannot be told yet
+   * @returns undefined if it stands; else why that is not known yet
    * @throws AppError `rejected` where Nagios took the command but made no such downtime of it
    * @throws AppError `unavailable` where Nagios does not answer
    */
@@ -90,7 +90,7 @@ export class DowntimeWatch {
     this.#closing.abort();
   }
 
-  /** All downtimes, as they were shown a second ago at the most. */
+  /** All downtimes, as they were shown at most a second ago. */
   list(): Promise<Listed> {
     const now = Date.now();
     if (this.#last === undefined || now - this.#last.askedAt >= FRESH_MS) {

@@ -4,7 +4,7 @@ import { describe } from '../../domain/errors.ts';
 import { type RedisCheck, redisCheck } from './durability.ts';
 import type { RedisTarget } from './url.ts';
 
-/** Below the five seconds within which a sender must hear that Redis does not answer. */
+/** Below the five seconds within which a sender must learn that Redis does not answer. */
 const COMMAND_TIMEOUT_MS = 3_000;
 
 const LONGEST_RETRY_MS = 2_000;
@@ -13,8 +13,8 @@ const LONGEST_RETRY_MS = 2_000;
 const BLOCKED_TIMEOUT_MS = 15_000;
 
 /**
- * Two connections with opposite tempers: `commands` gives up soon, so that callers hear of an outage; `blocking`
- * waits for ever, as BullMQ's workers need it.
+ * Two connections with opposite profiles: `commands` gives up soon, so that callers learn of an outage; `blocking`
+ * waits forever, as BullMQ's workers need it.
  */
 export interface RedisConnections {
   /**
@@ -58,7 +58,7 @@ export function connectRedis(target: RedisTarget, prefix: string, log: Logger): 
       if (!check.fault()?.unreachable) return;
       leaving = true;
       check.close();
-      // ioredis lets commands wait on if it is told to disconnect between two attempts to connect.
+      // ioredis lets commands wait on if it is disconnected between two attempts to connect.
       for (const connection of [commands, blocking])
         if (connection.status !== 'reconnecting') connection.disconnect();
     },
@@ -71,7 +71,7 @@ export function connectRedis(target: RedisTarget, prefix: string, log: Logger): 
 
 /**
  * A Redis that hangs closes no connection: without `socketTimeout` the one that Sentinels put in its place is never
- * found. Their own word of it, ioredis' `failoverDetector`, can end a connection for good while it is being made.
+ * found. Their own notice of it, ioredis' `failoverDetector`, can end a connection for good while it is being made.
  */
 type ConnectionProfile = Pick<RedisOptions, 'commandTimeout' | 'maxRetriesPerRequest' | 'socketTimeout'> & {
   retryStrategy: (attempt: number) => number | null;

@@ -15,7 +15,7 @@ export interface NeededRights {
 export const PROBE = `redis.call('SET', KEYS[1], '1', 'PX', 1000)
 redis.call('PUBLISH', KEYS[1], redis.call('GET', KEYS[1]))`;
 
-/** Rights for a single command; whoever lacks any other gets all that the service needs. */
+/** Rights for a single command; a user that lacks any other is given all that the service needs. */
 const DANGEROUS = ['INFO', 'ROLE'];
 /** A Sentinel that hangs is passed over after three seconds, and another may hang. */
 const CONNECT_MS = 8_000;

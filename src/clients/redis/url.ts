@@ -109,7 +109,7 @@ function credentials(userinfo: string | undefined): Pick<RedisAccess, 'username'
 }
 
 function addresses(hosts: string, defaultPort: number): RedisAddress[] {
-  // What is wrong is not told: in a URL that is not encoded it may be a part of the password.
+  // The wrong part is not shown: in a URL that is not encoded it may be part of the password.
   return hosts.split(',').map(text => {
     const [, ipv6, name, port = String(defaultPort)] = ADDRESS.exec(text) ?? [];
     const host = ipv6 ?? name;

@@ -8,7 +8,7 @@ export interface CommandResult {
   output: string;
   /** Not run: an earlier run of the same command still holds this host's lock. */
   busy: boolean;
-  /** A run is still under way on this host: the earlier one, or this one, which said so when it was told to end. */
+  /** A run is still under way on this host: the earlier one, or this one, which said so when it was ended. */
   goesOn: boolean;
 }
 

@@ -35,13 +35,13 @@ export interface HostLock {
 
 /**
  * The lock of a command, whose file is made if it is not there; one for each command, since another installation on this
- * host may run another. It is told apart from the locks of other hosts by the id of this boot and the file's inode:
- * neither is reused while a run holds the lock, and unlike names of hosts they are not copied with an image.
+ * host may run another. It is distinguished from the locks of other hosts by the id of this boot and the file's inode:
+ * neither is reused while a run holds the lock, and they are not copied with an image, as host names are.
  */
 export function hostLock(command: readonly string[], directory: string): HostLock {
   const name = createHash('sha256').update(JSON.stringify(command)).digest('hex').slice(0, 16);
   const path = join(directory, `chef-client-${name}.lock`);
-  // Whoever can open it, even to read, can hold the lock; flock(1) would let everybody read it.
+  // A user who can open it, even to read, can hold the lock; flock(1) would let everybody read it.
   const file = openSync(path, 'a', 0o600);
   const { dev, ino } = fstatSync(file, { bigint: true });
   closeSync(file);

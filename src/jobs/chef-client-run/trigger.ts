@@ -60,9 +60,9 @@ const RUN_WAITS = { firstMs: 1_000, longestMs: 300_000 };
  * Runs chef-client once all is quiet.
  *
  * Every job stamps itself into `uncovered` with the next value of one clock before it changes anything in Chef. A run
- * begins, in one step with noting the clock, only while no job is open; so whoever has a stamp up to that clock has
+ * begins, in one step with noting the clock, only while no job is open; so a job with a stamp up to that clock has
  * finished before the run began, and the run sees its change. A run that exits 0 removes the stamps up to its clock;
- * later ones stay and ask for another run. Whatever dies in between leaves the stamps, and so the wish for a run.
+ * later ones stay and ask for another run. A process that is killed in between leaves the stamps, so that a run is still wanted.
  *
  * Where it is never quiet a run begins all the same after a while, and the argument holds: in one step with noting the
  * clock, the stamps of all jobs that are open are moved behind it, so that it covers only jobs that have finished.

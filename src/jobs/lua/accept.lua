@@ -1,6 +1,6 @@
 -- Takes events in as jobs, or finds for each the job that already has it.
 -- ARGV, for each event: arrival (JSON: id, kind, identities, saidAt, receivedAt, state, keys, node?, instanceId?, request?: { id, body },
--- lifecycle?, evidence, doubted?: identities of the termination that a quarantined message tells of), then how many fields and
+-- lifecycle?, evidence, doubted?: identities of the termination that a quarantined message is about), then how many fields and
 -- values follow, then field, value, … of the record
 -- Returns for each { job id, 'accepted' or 'duplicate', what left quarantine for it (JSON) or '', tokens… },
 -- { '', 'mismatch' } for a request's id with another body, or an error of its own
@@ -72,7 +72,7 @@ local function accept(arrival, from, to)
 
   local known = find_known(arrival.identities, node)
 
-  -- A lifecycle action that is told of after the job began, or ended, must be completed all the same.
+  -- A lifecycle action that is announced after the job began, or ended, must be completed all the same.
   local function lifecycle_fields(record)
     if not lifecycle then return nil end
     local list = cjson.decode(redis.call('HGET', record, 'lifecycles') or '[]')

@@ -12,7 +12,7 @@
 --   outbox              `ID.RUN` to be handed to BullMQ, by the time at which a process may take it; removed when BullMQ has it
 --   finished            the jobs that ended, by when (ms since 1970); forget.lua removes their records when they are old,
 --                       and passes over those that were opened again
---   quarantined, quarantined:SUBJECT   jobs that wait for a person and that nobody who is believed stands for, by `seq`: all,
+--   quarantined, quarantined:SUBJECT   held jobs that no trusted speaker stands for, by `seq`: all,
 --                       and those of one node (n:NAME) or instance (i:ID); see keep_quarantine
 --   past:SPAN:SHARD     IDENTITY -> the job that had it, whose record is gone. Many share one hash, which is small in memory
 --                       that way; SPAN counts 90 days since 1970, and the whole hash expires
@@ -149,7 +149,7 @@ end
 
 -- Longer than any queue keeps a message; the record itself may be forgotten earlier.
 local MEMORY_SECONDS = 400 * 86400
--- Whoever sends a request again, with the same Idempotency-Key, does so soon.
+-- A request that is sent again with the same Idempotency-Key is sent again soon.
 local REQUEST_SECONDS = 30 * 86400
 
 local SPAN_SECONDS = 90 * 86400
@@ -254,7 +254,7 @@ local function add_evidence(job, evidence)
     if each.from == evidence.from and each.node == evidence.node then at = i end
   end
   local earlier = list[at]
-  -- A claim that nobody has confirmed does not move the time of what is believed.
+  -- A claim that nobody has confirmed does not move the time of what is trusted.
   local counts = evidence.rank >= 2 or rank < 2
   local better = evidence.rank > rank
   local later = evidence.saidAt > (earlier and earlier.saidAt or counts and said or 0)

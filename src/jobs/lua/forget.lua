@@ -1,5 +1,5 @@
 -- Removes the records of the jobs that ended longest ago, with their places in every list. Of each, one identity is kept,
--- so that its termination is known when it is told of again. The place in `finished` goes last: a script that failed
+-- so that its termination is recognised when it is announced again. The place in `finished` goes last: a script that failed
 -- before is run again for the same jobs.
 -- ARGV: age in ms from which on a job is removed, how many at most
 -- Returns how many there were

@@ -1,6 +1,6 @@
 -- Job ids, newest first, from the union of several lists below a cursor; of one list that holds others too, those that
 -- the filter lets through.
--- ARGV: limit, cursor (exclusive seq, or +inf), records looked at the most, kind, state, node, instanceId ('' is any), list…
+-- ARGV: limit, cursor (exclusive seq, or +inf), records looked at at most, kind, state, node, instanceId ('' is any), list…
 -- Returns { cursor of the next page or '', id, id, … }
 local limit, cursor, scan = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local lists = { unpack(ARGV, 8) }

@@ -2,7 +2,7 @@ import type { Raise } from '../../alerts/alerts.ts';
 import { alert } from '../../domain/alert.ts';
 import type { Step } from '../run-steps.ts';
 
-/** Tells people first: whoever asks for a node back was hit by a deletion. */
+/** Alerts people first: a node that is asked back was hit by a deletion. */
 export function alertStep({ raise }: { raise: Raise }): Step {
   return async job => {
     const reason = 'reason' in job.event && job.event.reason ? `: ${job.event.reason}` : '';

@@ -174,7 +174,7 @@ function nextLookMs(waitedMs: number): number {
   return Math.min(Math.max(waitedMs, 1_000), 4_000);
 }
 
-/** A Nagios that stays away does not keep the dead in Chef, unless it is required. */
+/** A Nagios outage does not stop deletions, unless Nagios is required. */
 export async function tolerateMonitorOutage(
   required: boolean,
   job: JobRecord,

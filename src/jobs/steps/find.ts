@@ -105,7 +105,7 @@ async function namedOtherwise(
   return none;
 }
 
-/** What search says is believed only after the node itself says so. */
+/** What search says counts only after the node itself says so. */
 export async function nodesOf(
   instanceId: string,
   dependencies: NodeReading & { chef: ChefClient },

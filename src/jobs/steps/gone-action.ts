@@ -8,7 +8,7 @@ interface Clients {
 }
 
 /**
- * Finds out why a lifecycle action is `gone`, which alone is no success: Auto Scaling says the same in the wrong region or account.
+ * Finds out why a lifecycle action is `gone`, which alone is not a success: Auto Scaling says the same in the wrong region or account.
  * @param announcedAt when the action was announced
  * @throws AppError if Auto Scaling or EC2 cannot be asked
  */

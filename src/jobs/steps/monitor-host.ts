@@ -17,10 +17,10 @@ interface Candidate {
   name: string;
   /**
    * What must be true before the host of this name is taken for the job's. `given`: nothing, since a person named it or it
-   * is the Chef node's own name. `full`: no other Chef node has the name. `doubtful`: that, and what Nagios shows of the
+   * is the Chef node's own name. `full`: no other Chef node has the name. `unsure`: that, and what Nagios shows of the
    * host does not contradict; so for a short name, which hosts of several domains may have, and for what a host says of itself.
    */
-  trust: 'given' | 'full' | 'doubtful';
+  trust: 'given' | 'full' | 'unsure';
 }
 
 export interface HostSearch {
@@ -84,16 +84,16 @@ function candidates(job: JobRecord): Candidate[] {
   const { fqdn, hostname, nagiosHost } = job.facts;
   const isFull = (name: string | undefined) => name?.includes('.');
   const named = nagiosHostsNamed(job, node).map(
-    ({ name, from }) => [name, from === 'person' || name === node ? 'given' : 'doubtful'] as const,
+    ({ name, from }) => [name, from === 'person' || name === node ? 'given' : 'unsure'] as const,
   );
   const byPerson = named.find(([name, trust]) => trust === 'given' && name !== node)?.[0];
   const names: (readonly [unknown, Candidate['trust']])[] = [
     ...named,
     [node, 'given'],
     ...[fqdn, hostname].filter(isFull).map(name => [name, 'full'] as const),
-    [nagiosHost, 'doubtful'],
+    [nagiosHost, 'unsure'],
     ...[firstLabel(node), ...[hostname, fqdn].filter(name => !isFull(name))].map(
-      name => [name, 'doubtful'] as const,
+      name => [name, 'unsure'] as const,
     ),
   ];
   return names.flatMap(([name, trust]) => {
@@ -129,7 +129,7 @@ async function whyNot(
 ): Promise<string | undefined> {
   // A person may name any host.
   if (host === job.node || (trust === 'given' && name !== job.node)) return undefined;
-  if (trust === 'doubtful') {
+  if (trust === 'unsure') {
     const shown = await showHost(host, nagios);
     if (shown === undefined) return 'unknown';
     const says = isOfAnotherMachine(shown, job);
@@ -175,7 +175,7 @@ async function nodesWith(attribute: string, value: string, chef: ChefClient): Pr
   try {
     return await chef.findNodeNames(attribute, value);
   } catch (error) {
-    // A value that is no word to search for.
+    // A value that is not worth searching for.
     if (error instanceof AppError && error.code === 'invalid') return [];
     throw error;
   }

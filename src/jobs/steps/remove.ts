@@ -13,7 +13,7 @@ export interface RemoveDependencies extends NodeReading {
 
 type What = 'client' | 'node';
 
-/** A dying chef-client may save its node once more; no more than a few times. */
+/** A last chef-client run may save its node once more; no more than a few times. */
 const RETURNS = 3;
 
 export function deleteClientStep(dependencies: RemoveDependencies): Step {

@@ -100,7 +100,7 @@ function savedClient({
   return client === null ? undefined : { client, clientKeys };
 }
 
-/** A client that was not lost is believed to be the same host's only if it has one of the keys it had. */
+/** A client that still exists counts as the same host's only if it has one of the keys it had. */
 async function checkKey(
   chef: ChefClient,
   name: string,

@@ -18,11 +18,11 @@ export type Sighting =
   /** A new machine of the same name. */
   | { kind: 'another' }
   /** It may be either, or the machine never ended. */
-  | { kind: 'doubtful'; why: string };
+  | { kind: 'unsure'; why: string };
 
 /**
  * Looks whether the node that a job deleted is there again; what a person let the job pass does not count here. If AWS
- * told of the end only after the job had deleted the node that a host named, search is asked for the instance's own node.
+ * announced the end only after the job had deleted the node that a host named, search is asked for the instance's own node.
  */
 export function lookForReturn(dependencies: ReturnDependencies): (job: JobRecord) => Promise<Sighting> {
   const { chef, attribute, instanceAttribute } = dependencies;
@@ -37,7 +37,7 @@ export function lookForReturn(dependencies: ReturnDependencies): (job: JobRecord
       seenNode(node, dependencies),
       instanceAttribute,
     );
-    return reason ? { kind: 'doubtful', why: reason.message } : { kind: 'returned' };
+    return reason ? { kind: 'unsure', why: reason.message } : { kind: 'returned' };
   };
 
   async function nodeOf(job: JobRecord, reading: ReturnDependencies): Promise<ChefNode | undefined> {

@@ -7,7 +7,7 @@ export type ObserveStep = (
   seconds: number,
 ) => void;
 
-/** The same steps; each attempt is told when it is over. */
+/** The same steps; each attempt is reported when it is over. */
 export function timedSteps(steps: Steps, observe: ObserveStep): Steps {
   const timed = (name: string, step: Step): Step => {
     return async (job, context) => {

@@ -1,7 +1,7 @@
 import type { Tracing } from '../../observability/tracing.ts';
 import type { Step, Steps } from '../run-steps.ts';
 
-/** The same steps; each attempt is a span in the trace of the news that the job came from. */
+/** The same steps; each attempt is a span in the trace of the message that the job came from. */
 export function tracedSteps(steps: Steps, { span }: Tracing): Steps {
   const traced = (name: string, step: Step): Step => {
     return (job, context) => {

@@ -23,7 +23,7 @@ export async function undoDowntime(
   if (!nagios || !asked) return undefined;
   const comment = downtimeComment(job.id);
   try {
-    // Whatever the job sent, it had sent by now; another process, whose clock may be off, may have sent it.
+    // Whatever the job sent, it has sent already; another process, whose clock may be off, may have sent it.
     const submittedAt = new Date();
     const count = await nagios.cancelDowntimes({ comment, submittedAt, timeoutMs });
     const note =

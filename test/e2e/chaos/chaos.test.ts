@@ -7,7 +7,7 @@ test('nothing is lost and nothing done twice while processes and Redis are kille
   const seed = Math.floor(Math.random() * 1_000_000);
   const { losses, faults } = await runChaos({
     seed,
-    deaths: 30,
+    terminations: 30,
     seconds: 8,
     rounds: 1,
     pauseMs: 300,

@@ -49,7 +49,7 @@ test('with VERIFY_EC2 a lifecycle notice deletes no node whose instance is in se
   expect(await scene.registered('in-service')).toEqual(WHOLE);
 });
 
-test('an unsigned ensure does not keep a node that a dying host saved again', async () => {
+test('an unsigned ensure does not keep a node that an ending host saved again', async () => {
   const host = { name: 'saved-again', instanceId: instanceId(3) };
   const service = await scene.serve();
   await registerNode(scene.world.chef, host);

@@ -71,7 +71,7 @@ describe('an alert', () => {
     ]);
   });
 
-  test('that repeats is told once among all processes, another node’s is told, too', async () => {
+  test('that repeats is reported once among all processes, another node’s is told, too', async () => {
     const to = channel();
     const processes = [open([to]), open([to])];
     for (const alerts of processes) for (let n = 0; n < 5; n++) alerts.raise(held('web-1'));
@@ -84,7 +84,7 @@ describe('an alert', () => {
     expect(to.got.map(({ node }) => node).sort()).toEqual(['web-1', 'web-2']);
   });
 
-  test('says how often it was folded once it is told again', async () => {
+  test('says how often it was folded once it is sent again', async () => {
     const to = channel();
     const alerts = open([to]);
     for (let n = 0; n < 4; n++) alerts.raise(held('web-1'));
@@ -92,7 +92,7 @@ describe('an alert', () => {
     await connections[0]?.del(`${prefix}:alert:job-held:web-1`);
     alerts.raise(held('web-1'));
     await until('the second', () => to.got.length === 2);
-    expect(to.got[1]?.whatHappened).toBe('it lives (and 3 times more since it was last told)');
+    expect(to.got[1]?.whatHappened).toBe('it lives (and 3 times more since it was last sent)');
   });
 
   test('goes out while Redis is away, and is folded in memory', async () => {

@@ -6,7 +6,10 @@ import { makeHost } from '../../support/host/host.ts';
 
 const host = makeHost({
   key: keyPair().privateKey,
-  settings: { TOPIC_ARN: 'arn:aws:sns:eu-west-1:000000000000:deaths', INSTANCE_ID: 'i-0123456789abcdef0' },
+  settings: {
+    TOPIC_ARN: 'arn:aws:sns:eu-west-1:000000000000:terminations',
+    INSTANCE_ID: 'i-0123456789abcdef0',
+  },
   env: { AWS_EC2_METADATA_DISABLED: 'true' },
 });
 host.standIn('hostname', 'echo its-own-name');

@@ -67,19 +67,19 @@ test('no secret is in the note', async () => {
   expect(readFileSync(note(), 'utf8')).toMatch(/^[0-9a-f-]{36} i-0123456789abcdef0 web-role\n$/);
 });
 
-test('a note of another boot, as in an image of a running machine, is not believed', async () => {
+test('a note of another boot, as in an image of a running machine, is not accepted', async () => {
   mkdirSync(join(host.directory, 'run'));
   writeFileSync(note(), '00000000-0000-4000-8000-000000000000 i-0fedcba9876543210 other-role\n');
   expect(await powerOff()).toMatchObject({ instance: INSTANCE, keyId: 'ASIAWEB' });
 });
 
-test('a note that is cut off is not believed', async () => {
+test('a note that is cut off is not accepted', async () => {
   mkdirSync(join(host.directory, 'run'));
   writeFileSync(note(), '');
   expect(await powerOff()).toMatchObject({ instance: INSTANCE, keyId: 'ASIAWEB' });
 });
 
-test('start notes anew what a note of this boot said before', async () => {
+test('start notes again what a note of this boot said before', async () => {
   await host.run(['start']);
   tree['iam/security-credentials/'] = 'next-role';
   await host.run(['start']);

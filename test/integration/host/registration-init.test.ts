@@ -181,11 +181,11 @@ describe('the request', () => {
   });
 
   test('is signed with the profile of the shared file where the environment has no key', async () => {
-    const host = hostOf({}, { AWS_PROFILE: 'deaths' });
+    const host = hostOf({}, { AWS_PROFILE: 'terminations' });
     mkdirSync(`${host.directory}/.aws`);
     writeFileSync(
       `${host.directory}/.aws/credentials`,
-      '[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = x\n\n[deaths]\naws_access_key_id = AKIADEATHS\naws_secret_access_key=y/z\n[last]\naws_access_key_id = AKIALAST\n',
+      '[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = x\n\n[terminations]\naws_access_key_id = AKIADEATHS\naws_secret_access_key=y/z\n[last]\naws_access_key_id = AKIALAST\n',
     );
     await host.run(['--method', 'delete']);
     expect(sns.requests[0]?.headers.authorization).toContain('Credential=AKIADEATHS/');
@@ -202,7 +202,7 @@ describe('the request', () => {
     for (const secret of [ROLE.secret, ROLE.token, 'AQAEAO']) expect(seen).not.toContain(secret);
   });
 
-  test('that SNS refuses is told with its words, and fails where a person asked', async () => {
+  test('that SNS refuses is reported with its words, and fails where a person asked', async () => {
     await sns.stop();
     const reply = '<ErrorResponse><Error><Code>AuthorizationError</Code></Error></ErrorResponse>';
     sns = await startSnsListener(403, reply);

@@ -67,7 +67,7 @@ test('a job that was opened again stays, though it had ended long ago', async ()
   expect((await it.store.get(id))?.state).toBe('queued');
 });
 
-test('a termination whose record is gone is known when it is told of again, by AWS or by the host', async () => {
+test('a termination whose record is gone is known when it is announced again, by AWS or by the host', async () => {
   const id = await old(91);
   await look(90);
   expect(await it.accept(ended(I), { publishedAt: at(20) })).toMatchObject({

@@ -228,15 +228,15 @@ test('jobs of one node are worked in the order in which they were accepted', asy
 
 test('a job that learns its node waits there for those that are before it', async () => {
   const it = openStore(server.url);
-  const death = await it.accept(ended('i-00000001'));
+  const termination = await it.accept(ended('i-00000001'));
   const named = await it.accept(says('delete', 'web-1'));
   expect(named.tokens).toHaveLength(1);
   const working = await it.begin(named.tokens[0] ?? '');
-  const job = (await it.begin(death.tokens[0] ?? '')) as JobRecord;
+  const job = (await it.begin(termination.tokens[0] ?? '')) as JobRecord;
   expect(await it.store.claimNode(job, 'web-1')).toEqual({ goesOn: false, tokens: [] });
-  expect(await it.begin(death.tokens[0] ?? ''), 'its token is used up').toBeUndefined();
+  expect(await it.begin(termination.tokens[0] ?? ''), 'its token is used up').toBeUndefined();
   const result = await it.store.move(working as JobRecord, ['running'], 'done');
-  expect(result.moved && result.tokens[0]?.split('.')[0]).toBe(death.jobId);
+  expect(result.moved && result.tokens[0]?.split('.')[0]).toBe(termination.jobId);
   const again = (await it.begin((result.moved && result.tokens[0]) || '')) as JobRecord;
   expect(await it.store.claimNode(again, 'web-1')).toEqual({ goesOn: true, tokens: [] });
   it.close();

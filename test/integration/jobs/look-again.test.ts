@@ -60,14 +60,14 @@ const looksDue = () => it.redis.zrange(`${it.prefix}:zombies`, '0', '-1');
 
 describe('a job looks again', () => {
   test.each<[string, JobState, HoldCode, [Event, Partial<InboundEvent>], [Event, Partial<InboundEvent>]]>([
-    ['held because the instance lived, after a later word of AWS', 'held', 'alive', aws(10), aws(20)],
+    ['held because the instance lived, after a later message of AWS', 'held', 'alive', aws(10), aws(20)],
     ['held because AWS could not be asked, after a later word', 'held', 'unverified', aws(10), aws(20)],
     ['held for several nodes, after a later word', 'held', 'several-nodes', aws(10), aws(20)],
-    ['held for a claim, after the word of AWS', 'held', 'alive', claim(10), aws(5)],
-    ['held for a host’s word, after the word of AWS', 'held', 'protected', host(10), aws(5)],
-    ['discarded as a false alarm, after a later word of AWS', 'discarded', 'alive', aws(10), aws(20)],
-    ['discarded over the budget, after a later word of AWS', 'discarded', 'over-budget', aws(10), aws(20)],
-    ['discarded for a host’s word, after the word of AWS', 'discarded', 'alive', host(10), aws(5)],
+    ['held for a claim, after a message of AWS', 'held', 'alive', claim(10), aws(5)],
+    ['held for a host’s message, after a message of AWS', 'held', 'protected', host(10), aws(5)],
+    ['discarded as a false alarm, after a later message of AWS', 'discarded', 'alive', aws(10), aws(20)],
+    ['discarded over the budget, after a later message of AWS', 'discarded', 'over-budget', aws(10), aws(20)],
+    ['discarded for a host’s message, after a message of AWS', 'discarded', 'alive', host(10), aws(5)],
     ['failed, after the same word again', 'failed', 'alive', aws(10), aws(10)],
   ])('that is %s', async (_, was, code, first, second) => {
     const id = await job(first, was, code);
@@ -104,7 +104,7 @@ describe('a job stays as it is', () => {
       host(20),
     ],
     ['held for the wrong node, after the host repeats it', 'held', 'other-instance', host(10), host(20)],
-    ['done, after a later word of AWS', 'done', 'alive', aws(10), aws(20)],
+    ['done, after a later message of AWS', 'done', 'alive', aws(10), aws(20)],
   ])('that is %s', async (_, was, code, first, second) => {
     const id = await job(first, was, code);
     expect(await it.accept(...second)).toMatchObject({ jobId: id, outcome: 'duplicate' });
@@ -112,7 +112,7 @@ describe('a job stays as it is', () => {
   });
 });
 
-test('a claim about the wrong node leaves the instance to the word of AWS', async () => {
+test('a claim about the wrong node leaves the instance to AWS’s own message', async () => {
   const wrong = await job(host(10, 'liar'), 'held', 'other-instance');
   const real = await it.accept(...aws(20));
   expect(real.outcome).toBe('accepted');
@@ -120,7 +120,7 @@ test('a claim about the wrong node leaves the instance to the word of AWS', asyn
   expect(await state(wrong)).toBe('held');
 });
 
-test('a claim that nobody confirmed does not make an older word of AWS newer', async () => {
+test('a claim that nobody confirmed does not make an older message of AWS newer', async () => {
   const id = await job(aws(10), 'done');
   await it.accept(...claim(60));
   expect((await it.store.get(id))?.saidAt).toEqual(at(10));
@@ -136,7 +136,7 @@ test('a later word about a job that is done has it checked at once whether the n
   expect(await looksDue()).toEqual([`${id}.now`]);
 });
 
-test('the word of AWS about a job that a host’s word made done is looked at by instance, as a duplicate', async () => {
+test('a message of AWS about a job that a host’s message made done is looked at by instance, as a duplicate', async () => {
   const id = await job(host(10), 'done');
   expect(await it.accept(...aws(20))).toMatchObject({ jobId: id, outcome: 'duplicate' });
   expect(await state(id)).toBe('queued');

@@ -35,7 +35,7 @@ test('the eleventh unsigned message about one node removes the oldest, and says 
   expect(await it.redis.keys(`${it.prefix}:*${ids[0]}*`)).toEqual([]);
 });
 
-test('what a removed message told of is new when AWS tells of it', async () => {
+test('what a removed message was about is new when AWS announces it', async () => {
   for (let n = 0; n < 11; n++) await acceptUnsigned('web-1', n);
   expect(await it.accept(ended(instance(0)), { publishedAt: at(20) })).toMatchObject({ outcome: 'accepted' });
 });

@@ -21,7 +21,7 @@ afterAll(async () => {
   await server?.stop();
 });
 
-describe('one death is one job', () => {
+describe('one termination is one job', () => {
   test('however many messages and transports tell of it', async () => {
     const first = await it.accept(ended(I), { source: 'sns' });
     expect(first).toMatchObject({ outcome: 'accepted', tokens: [`${first.jobId}.1`] });
@@ -32,7 +32,7 @@ describe('one death is one job', () => {
     expect(await it.accept(ended(I))).toMatchObject(again);
   });
 
-  test('told by several at the same moment', async () => {
+  test('announced by several at the same moment', async () => {
     const receipts = await Promise.all(Array.from({ length: 50 }, () => it.accept(ended(I))));
     expect(new Set(receipts.map(({ jobId }) => jobId)).size).toBe(1);
     expect(receipts.filter(({ outcome }) => outcome === 'accepted')).toHaveLength(1);
@@ -61,7 +61,7 @@ describe('one death is one job', () => {
     expect(await it.accept(ended(I))).toMatchObject({ outcome: 'duplicate', jobId: first.jobId });
   });
 
-  test('failed for good it is opened again by the next word of it', async () => {
+  test('failed for good it is opened again by the next message about it', async () => {
     const first = await it.accept(ended(I));
     const job = await it.begin(`${first.jobId}.1`);
     const error = { code: 'rejected' as const, message: 'no' };
@@ -79,14 +79,14 @@ describe('one death is one job', () => {
 
 describe('an ensure in between', () => {
   async function deadThenEnsured(state: JobState = 'done', ensured = says('ensure', 'web-1', I)) {
-    const death = await it.accept(ended(I), { publishedAt: at(10) });
+    const termination = await it.accept(ended(I), { publishedAt: at(10) });
     const ensure = await it.accept(ensured, { publishedAt: at(20) });
-    await it.work(await it.work(death.tokens, state));
+    await it.work(await it.work(termination.tokens, state));
     expect(ensure.outcome).toBe('accepted');
-    return death.jobId;
+    return termination.jobId;
   }
 
-  test('opens a new job for a word of the death that came after it', async () => {
+  test('opens a new job for a message about the termination that came after it', async () => {
     const old = await deadThenEnsured();
     const next = await it.accept(ended(I), { publishedAt: at(30) });
     expect(next).toMatchObject({ outcome: 'accepted' });
@@ -97,7 +97,7 @@ describe('an ensure in between', () => {
     });
   });
 
-  test('leaves what was published before it the old news it is', async () => {
+  test('leaves what was published before it an old message', async () => {
     const old = await deadThenEnsured();
     expect(await it.accept(ended(I), { publishedAt: at(15) })).toMatchObject({
       outcome: 'duplicate',
@@ -105,7 +105,7 @@ describe('an ensure in between', () => {
     });
   });
 
-  test('keeps old news from opening a deletion again that failed before it', async () => {
+  test('keeps an old message from opening a deletion again that failed before it', async () => {
     const old = await deadThenEnsured('failed');
     expect(await it.accept(ended(I), { publishedAt: at(15) })).toMatchObject({
       outcome: 'duplicate',
@@ -115,8 +115,8 @@ describe('an ensure in between', () => {
   });
 
   test('counts even where it names only the node that the deletion turned out to be about', async () => {
-    const death = await it.accept(ended(I), { publishedAt: at(10) });
-    const job = (await it.begin(`${death.jobId}.1`)) as JobRecord;
+    const termination = await it.accept(ended(I), { publishedAt: at(10) });
+    const job = (await it.begin(`${termination.jobId}.1`)) as JobRecord;
     await it.store.claimNode(job, 'web-1');
     await it.store.move(job, ['running'], 'done');
     await it.accept(says('ensure', 'web-1'), { publishedAt: at(20) });

@@ -72,7 +72,7 @@ async function accept(node = 'web-1'): Promise<{ id: string; token: string }> {
 const done = (id: string) =>
   until('the job to be done', async () => (await it.store.get(id))?.state === 'done');
 
-test('a worker that was stopped between taking a job and beginning it leaves it to the one who has it by now', async () => {
+test('a worker that was stopped between taking a job and beginning it leaves it to the one that has it now', async () => {
   const { id, token } = await accept();
   const late = Promise.withResolvers<void>();
   const began: string[] = [];

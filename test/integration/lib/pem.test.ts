@@ -62,7 +62,7 @@ describe('the key of the Chef client is read', () => {
   });
 });
 
-describe('the key of the Chef client is refused, without a word of it in the message', () => {
+describe('the key of the Chef client is refused, without any part of it in the message', () => {
   test.each([
     ['cut off in the middle', privateKey.slice(0, 400)],
     ['cut off in the middle, with \\n in two characters', privateKey.slice(0, 400).replaceAll('\n', '\\n')],

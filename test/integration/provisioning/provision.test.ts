@@ -329,7 +329,7 @@ test('AWS that is away at start is waited for', async () => {
   expect(logged.join()).toMatch(/away-1: works again/);
 });
 
-test('what IAM forbids is told once, with action and queue, and tried again', async () => {
+test('what IAM forbids is reported once, with action and queue, and tried again', async () => {
   logged.length = 0;
   const api = await startAwsStandIn();
   api.answers = [jsonError('com.amazon.coral.service#AccessDeniedException', 'User: x is not authorized')];

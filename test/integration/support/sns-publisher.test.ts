@@ -33,7 +33,7 @@ let endpointUrl: string;
 
 beforeAll(async () => {
   aws = await startAws();
-  const { TopicArn = '' } = await aws.sns.send(new CreateTopicCommand({ Name: 'deaths' }));
+  const { TopicArn = '' } = await aws.sns.send(new CreateTopicCommand({ Name: 'terminations' }));
   publisher = await startSnsPublisher({ topicArn: TopicArn, aws, retryDelayMs: 1 });
   distrust = publisher.authority.trust();
   await new Promise<void>(resolve => {
@@ -54,7 +54,7 @@ beforeEach(() => {
   answers.length = 0;
 });
 
-/** What AWS's own validator says; nothing where it believes the message. */
+/** What AWS's own validator says; nothing if it accepts the message. */
 function refusal(message: object): Promise<string | undefined> {
   return new Promise(resolve => {
     new SnsValidator(/^localhost:\d+$/).validate({ ...message }, error => resolve(error?.message));
@@ -62,7 +62,7 @@ function refusal(message: object): Promise<string | undefined> {
 }
 
 describe.each(['1', '2'] as const)('signature version %s', version => {
-  test('AWS’s validator believes notifications, with and without subject, and subscription confirmations', async () => {
+  test('AWS’s validator accepts notifications, with and without subject, and subscription confirmations', async () => {
     const believed = [
       publisher.envelope({ instance: 'i-0a1b2c3d4e5f60718' }, { version }),
       publisher.envelope('Ünïcode\nand lines', { version, Subject: 'about it' }),
@@ -111,7 +111,7 @@ test('the certificate server counts what is fetched from it', async () => {
 
 test('subscribed endpoints are asked to confirm, then get each message as the queues do', async () => {
   const { topicArn } = publisher;
-  const queue = await makeQueue(aws.sqs, 'deaths');
+  const queue = await makeQueue(aws.sqs, 'terminations');
   await aws.sns.send(new SubscribeCommand({ TopicArn: topicArn, Protocol: 'http', Endpoint: endpointUrl }));
   await aws.sns.send(new SubscribeCommand({ TopicArn: topicArn, Protocol: 'sqs', Endpoint: queue.arn }));
 

@@ -6,7 +6,7 @@ export interface Attack {
   headers?: Record<string, string>;
   status: number;
   says: RegExp;
-  /** Requests that it makes the service send; none unless told. */
+  /** Requests that it makes the service send. @default none */
   fetches?: number;
 }
 
@@ -49,20 +49,20 @@ export const ATTACKS: Attack[] = [
     name: 'a second SigningCertUrl in Lambda’s spelling takes the place of the first',
     message: sns => ({ ...sns.signed(), SigningCertUrl: certUrl('evil.example') }),
     status: 400,
-    says: /SigningCertUrl is no field of a Notification/,
+    says: /SigningCertUrl is not a field of a Notification/,
   },
   {
     name: 'a notification carries the SubscribeURL of a confirmation',
     message: sns => ({ ...sns.signed(), SubscribeURL: 'https://evil.example/' }),
     status: 400,
-    says: /SubscribeURL is no field of a Notification/,
+    says: /SubscribeURL is not a field of a Notification/,
   },
   {
     name: 'a name is given twice, first as signed, then as wanted',
     message: sns =>
       JSON.stringify(sns.signed()).replace(
         /}$/,
-        `,"Message":${JSON.stringify(JSON.stringify(sns.death()))}}`,
+        `,"Message":${JSON.stringify(JSON.stringify(sns.termination()))}}`,
       ),
     status: 403,
     says: /signature is not valid/,
@@ -137,7 +137,7 @@ export const ATTACKS: Attack[] = [
     name: 'a certificate that is none',
     message: sns => sns.servedBy('<html>hello</html>'),
     status: 403,
-    says: /is no certificate/,
+    says: /is not a certificate/,
     fetches: 1,
   },
   {

@@ -6,7 +6,7 @@ import type { EnvelopeOptions, SnsPublisher } from '../sns-publisher.ts';
 import { terminationNotice } from '../termination.ts';
 
 /** A topic of whoever attacks. */
-const STRANGER = 'arn:aws:sns:eu-west-1:999999999999:deaths';
+const STRANGER = 'arn:aws:sns:eu-west-1:999999999999:terminations';
 
 /** Makes messages as an attacker does: with SNS's own key where he gets SNS to sign, with keys of his own else. */
 export class Forger {
@@ -17,13 +17,13 @@ export class Forger {
     this.publisher = publisher;
   }
 
-  /** The news of the death of another instance each time. */
-  death(): object {
+  /** The notice of the termination of another instance each time. */
+  termination(): object {
     return terminationNotice(`i-${(++this.#instances).toString(16).padStart(8, '0')}`);
   }
 
   signed(options: EnvelopeOptions = {}): SnsMessage {
-    return this.publisher.envelope(this.death(), options);
+    return this.publisher.envelope(this.termination(), options);
   }
 
   /** Signed by SNS for a topic of a stranger. */
@@ -31,7 +31,7 @@ export class Forger {
     return this.signed({ TopicArn: STRANGER, ...options });
   }
 
-  /** Signed with a certificate of its own, for SNS unless told. */
+  /** Signed with a certificate of its own. @default for SNS */
   async signedBy(options: CertificateOptions): Promise<SnsMessage> {
     const { authority, certificates } = this.publisher;
     const { certificate, key } = await authority.issue({ commonName: 'sns.amazonaws.com', ...options });

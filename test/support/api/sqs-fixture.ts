@@ -15,7 +15,7 @@ import { type Aws, startAws } from '../aws.ts';
 import { until } from '../process.ts';
 import { type SnsPublisher, startSnsPublisher } from '../sns-publisher.ts';
 
-export const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:deaths';
+export const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:terminations';
 
 interface Queue {
   url: string;
@@ -31,7 +31,7 @@ export interface SqsFixture {
   publisher: SnsPublisher;
   /** Lines of the pollers' log since they were last closed. */
   logged: string[];
-  /** A queue that hides messages for a second unless told, and gives up a message after three times. */
+  /** A queue that hides messages for a second by default, and gives up a message after three times. */
   makeQueue: (visibilitySeconds?: number, at?: Aws) => Promise<Queue>;
   /** Resolves when SQS shows a message again that it hid for so many seconds. */
   seconds: (hidden: number) => Promise<void>;

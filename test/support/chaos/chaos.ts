@@ -8,15 +8,15 @@ import { testEnvironment } from '../service.ts';
 import { subscriptionsOf } from '../sns-subscriptions.ts';
 import { instanceId } from '../termination.ts';
 import { startWorld } from '../world.ts';
-import { type Host, ROADS, telling } from './deaths.ts';
 import { createFaults } from './faults.ts';
 import { startFleet } from './fleet.ts';
 import { seeded } from './random.ts';
+import { type Host, ROADS, telling } from './terminations.ts';
 import { allJobs, losses, runMarks } from './verdict.ts';
 
 export interface ChaosOptions {
   seed: number;
-  deaths: number;
+  terminations: number;
   /** How long things go wrong, in seconds. */
   seconds: number;
   /** After each of them nothing goes wrong until all is quiet. */
@@ -52,12 +52,12 @@ const RUN_SECONDS = 1.5;
  * whether all that was to be done was done, and once.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const { seed, deaths, seconds, rounds, pauseMs, longestMs, patienceMs, tell = () => {} } = options;
+  const { seed, terminations, seconds, rounds, pauseMs, longestMs, patienceMs, tell = () => {} } = options;
   const random = seeded(seed);
-  const hosts = Array.from({ length: deaths + LIVING }, (_, at): Host => {
-    return { name: `${at < deaths ? 'dead' : 'living'}-${at}`, instanceId: instanceId(at) };
+  const hosts = Array.from({ length: terminations + LIVING }, (_, at): Host => {
+    return { name: `${at < terminations ? 'dead' : 'living'}-${at}`, instanceId: instanceId(at) };
   });
-  const [dead, living] = [hosts.slice(0, deaths), hosts.slice(deaths)];
+  const [dead, living] = [hosts.slice(0, terminations), hosts.slice(terminations)];
   const closing: (() => Promise<unknown>)[] = [];
   try {
     const { aws, ...world } = await startWorld({
@@ -71,7 +71,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     closing.push(chef.stop);
     for (let at = 0; at < hosts.length; at += 20)
       await Promise.all(hosts.slice(at, at + 20).map(host => registerNode(world.chef, host)));
-    // What a killed poller had in hand comes back sooner than by the service's own default.
+    // What a killed poller had in flight comes back sooner than by the service's own default.
     await aws.sqs.send(
       new CreateQueueCommand({
         QueueName: world.publisher.topicArn.split(':').at(-1),
@@ -119,7 +119,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     };
     const roundMs = (seconds * 1000) / rounds;
     for (let round = 1; round <= rounds; round++) {
-      const dying = dead.slice(((round - 1) * deaths) / rounds, (round * deaths) / rounds);
+      const dying = dead.slice(((round - 1) * terminations) / rounds, (round * terminations) / rounds);
       tell(`${dying.length} hosts die, ${LIVING} live on`);
       const tellings = dying.map(async host => {
         const [when, road] = [random.next() * roundMs * 0.8, random.pick(ROADS)];
@@ -139,7 +139,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
         if (!disturbed) tell(`in the middle of a chef-client run: ${faults.killWorkers()}`);
         disturbed = true;
       };
-      const told = Math.floor((round * deaths) / rounds);
+      const told = Math.floor((round * terminations) / rounds);
       // What does not come to an end is found by the verdict.
       await until('all to be quiet', () => quiet(told, disturb), patienceMs / rounds).catch(error =>
         tell(String(error)),

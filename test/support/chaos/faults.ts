@@ -5,13 +5,13 @@ import type { Fleet } from './fleet.ts';
 import type { Random } from './random.ts';
 
 export interface Faults {
-  /** Lets one thing go wrong, which mends itself after a while. @returns what; undefined where it is wrong already */
+  /** Lets one thing go wrong, which passes after a while. @returns what; undefined where it is wrong already */
   strike: () => string | undefined;
   /** Kills all workers with -9; they start again at once. @returns what it did */
   killWorkers: () => string;
   /** How often each went wrong. */
   readonly counts: Map<string, number>;
-  /** Resolves when all is mended. */
+  /** Resolves when all is well again. */
   over: () => Promise<void>;
 }
 

@@ -4,7 +4,7 @@ export interface Random {
   next: () => number;
   /** From `low` to `high`. */
   between: (low: number, high: number) => number;
-  /** Each as likely as its weight; 1 unless told. */
+  /** Each as likely as its weight. @default 1 */
   pick: <T>(choices: readonly T[], weight?: (choice: T) => number) => T;
 }
 

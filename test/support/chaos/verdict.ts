@@ -3,7 +3,7 @@ import type { Job } from '../../../src/domain/job.ts';
 import type { ApiClient } from '../api-client.ts';
 import type { HttpProxy } from '../http-proxy.ts';
 import type { World } from '../world.ts';
-import type { Host } from './deaths.ts';
+import type { Host } from './terminations.ts';
 
 export interface Evidence {
   world: World;

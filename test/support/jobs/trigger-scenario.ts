@@ -190,7 +190,7 @@ class Scenario {
     this.#orphans[a % HOSTS.length] = undefined;
   }
 
-  /** As long as this lasts only what has started is told apart from what has not: both live. */
+  /** As long as this lasts only what has started is distinguished from what has not: both live. */
   async silence(): Promise<void> {
     this.#pause();
     await this.#protocol.silence();

@@ -68,7 +68,7 @@ test('a renewed certificate counts for the next connection, and a broken one lea
   expect(await served()).toBe(renewed);
 
   const mended = await renew();
-  await until('the mended certificate', async () => (await served()) === mended);
+  await until('the repaired certificate', async () => (await served()) === mended);
 });
 
 test('files that cannot be used keep it from starting', async () => {

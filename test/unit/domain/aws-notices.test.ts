@@ -89,7 +89,7 @@ test.each([
   expect(read(successful({ Description }))).toEqual([kind]);
 });
 
-describe('a value that AWS does not document is a doubt, and never harmless', () => {
+describe('a value that AWS does not document is uncertain, and never harmless', () => {
   test.each([
     ['StatusCode "Paused" is not known', terminated({ StatusCode: 'Paused' })],
     ['StatusCode 7 is not known', successful({ StatusCode: 7 })],

@@ -19,7 +19,7 @@ describe('who says it', () => {
     expect(of(spot, 'hosts').from).toBe('claim');
   });
 
-  test('nobody for sure, if AWS’s own values leave it in doubt', () => {
+  test('nobody for sure, if AWS’s own values leave it uncertain', () => {
     expect(of({ ...notice, doubt: 'StatusCode "X" is not known' }, 'aws').from).toBe('claim');
   });
 
@@ -49,7 +49,7 @@ test('a claim ranks below a host, and a host below AWS and persons', () => {
   expect(person.rank).toBe(aws.rank);
 });
 
-test('one believed speaker is enough not to be a mere claim', () => {
+test('one trusted speaker is enough not to be a mere claim', () => {
   expect(isOnlyClaimed({ evidence: [of(notice, 'hosts')] })).toBe(true);
   expect(isOnlyClaimed({ evidence: [of(notice, 'hosts'), of(host, 'hosts')] })).toBe(false);
 });

@@ -3,14 +3,14 @@ import { expect, test } from 'vitest';
 import { hostSignatureText, readHostSignature } from '../../../src/domain/host-signature.ts';
 import { parseEvent } from '../../../src/domain/parse-event.ts';
 
-const about = { audience: 'deaths', time: '2026-03-02T10:15:42Z', nonce: '0123456789abcdef' };
+const about = { audience: 'terminations', time: '2026-03-02T10:15:42Z', nonce: '0123456789abcdef' };
 const value = 'A'.repeat(342);
 const signature = { version: '1', ...about, value: `${value}==` };
 
 test('what is signed has every field that is acted upon, and those that are not there without a value', () => {
   const message = { type: 'registration', method: 'deregister', chef_name: 'web-1' };
   expect(hostSignatureText(message, about)).toBe(`version:1
-audience:deaths
+audience:terminations
 type:registration
 method:deregister
 chef_name:web-1
@@ -50,13 +50,13 @@ test.each([
   ['an array', [], 'version'],
   ['text', 'signed', 'no object'],
   ['another version', { ...signature, version: 1 }, 'version'],
-  ['an audience that is no name', { ...signature, audience: 'a\nb' }, 'audience'],
+  ['an audience that is not a name', { ...signature, audience: 'a\nb' }, 'audience'],
   ['a local time', { ...signature, time: '2026-03-02 10:15:42' }, 'time'],
   ['a day that is none', { ...signature, time: '2026-13-02T10:15:42Z' }, 'time'],
   ['a nonce of few bits', { ...signature, nonce: '1' }, 'nonce'],
   ['a value that is no Base64', { ...signature, value: '!'.repeat(344) }, 'value'],
   ['an HMAC', { ...signature, value: 'A'.repeat(44) }, 'value'],
-])('%s is no signature, which is another thing than none', (_what, given, fault) => {
+])('%s is not a signature, which differs from none', (_what, given, fault) => {
   expect(readHostSignature({ ...base(), signature: given })).toEqual({
     fault: expect.stringContaining(fault),
   });

@@ -163,7 +163,7 @@ const samples = globSync('{events,original}/*.json', {
 }).map(file => sample(file.replace('.json', '')));
 const harmless = samples.filter(message => decide(parse(message) as Event) === 'ignore');
 
-/** Values that other fields of AWS have, and that make a bad parser believe something. */
+/** Values that other fields of AWS have, and that mislead a bad parser. */
 const values = fc.oneof(
   fc.jsonValue(),
   fc.constantFrom<unknown>(
@@ -207,7 +207,7 @@ describe('whatever comes', () => {
     fc.assert(fc.property(fc.oneof(fc.jsonValue(), mutated(samples)), checkWellFormed), { numRuns: 5_000 });
   });
 
-  test('a harmless notice with anything changed ends no instance, unless it then says so or is in doubt', () => {
+  test('a harmless notice with anything changed ends no instance, unless it then says so or is uncertain', () => {
     fc.assert(
       fc.property(mutated(harmless), message => {
         const event = parse(message);

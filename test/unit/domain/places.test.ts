@@ -45,7 +45,7 @@ test('the pair to which hosts publish is theirs before it is provisioned, and ev
   expect([places.ofTopic(`${topic}-aws`), places.ofQueue(`${queue}-aws`)]).toEqual(['aws', 'aws']);
 });
 
-test('an unknown topic or queue is not believed to be written by AWS only', () => {
+test('an unknown topic or queue is not taken to be written by AWS only', () => {
   const places = new EventSources();
   expect([places.ofTopic(TOPIC), places.ofQueue(QUEUE)]).toEqual(['hosts', 'hosts']);
 });

@@ -14,7 +14,7 @@ const incomplete = {
   probe: () => Promise.reject(new AppError('unsupported', 'it has no statusjson.cgi')),
 };
 
-test('a service that lacks a part is no outage, whatever a job met', async () => {
+test('a service that lacks a part is not an outage, whatever a job met', async () => {
   outages = new Outages([incomplete], log);
   for (const code of ['unsupported', 'rejected', 'unavailable'] as const) {
     expect(await outages.explains(new AppError(code, 'met by a job'))).toBe(false);

@@ -35,7 +35,7 @@ test('many who ask meanwhile share one', async () => {
   expect(times).toBe(2);
 });
 
-test('a failure is told to all who shared it, and to nobody after it', async () => {
+test('a failure is thrown to all who shared it, and to nobody after it', async () => {
   let times = 0;
   const ask = coalesce(async () => {
     if (++times === 2) throw new Error('disk');

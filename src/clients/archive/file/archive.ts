@@ -17,7 +17,7 @@ import {
 import { type ArchiveFolders, archiveFolders, readPage, removeBefore } from './folders.ts';
 
 export interface FileArchiveOptions {
-  /** The clock; the system's unless told. */
+  /** The clock. @default the system's */
   now?: () => Date;
 }
 
@@ -49,7 +49,7 @@ export function openFileArchive(
       }
     }
   };
-  /** The longest text that was not taken: a disk may be too full for a record and still have room for a line. */
+  /** The longest text that was not taken: a disk may be too full for a record and still have space for a line. */
   let refused = '\n';
   const reading = <T>(result: Promise<T>): Promise<T> =>
     result.catch((error: unknown) => {

@@ -69,7 +69,7 @@ const REMEDIES: Record<string, string> = {
   ENOTDIR: 'part of the path is a file: name a folder',
 };
 
-/** An error of the archive's disk in words; waiting helps where a person mends it, so the job tries again. */
+/** An error of the archive's disk in words; waiting helps if a person repairs it, so the job retries. */
 export function diskError(error: unknown, doing: string): AppError {
   if (error instanceof AppError) return error;
   const remedy = REMEDIES[codeOf(error)];
@@ -77,7 +77,7 @@ export function diskError(error: unknown, doing: string): AppError {
   return new AppError('unavailable', `${doing}: ${why}`, { cause: error });
 }
 
-/** `ENOENT` and its like; empty where it is no system error. */
+/** `ENOENT` and its like; empty if it is not a system error. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -11,15 +11,15 @@ export interface S3ArchiveOptions extends AwsOptions {
   bucket: string;
   /** Begins every key. */
   prefix?: string;
-  /** `AES256` unless told. */
+  /** `AES256` by default. */
   encryption?: Encryption;
-  /** The clock; the system's unless told. */
+  /** The clock. @default the system's */
   now?: () => Date;
 }
 
 /** Many times what the first line of a record holds. */
 const FIRST_LINE_BYTES = 65_536;
-/** A probe is a write, and writes cost: one that succeeded is believed this long. */
+/** A probe is a write, and writes cost: a success is reused for this long. */
 const PROBE_MS = 60_000;
 
 /**
@@ -49,7 +49,7 @@ export function openS3Archive(options: S3ArchiveOptions): Archive {
         await objects.create(keys.marker(id, entry.node), '\n');
         await objects.create(keys.record(id, entry.node), text);
       } catch (error) {
-        // Whoever asks next whether it can be written must not hear of an earlier success.
+        // The next probe must not reuse an earlier success.
         probed = 0;
         const code = error instanceof AppError ? error.code : 'unavailable';
         const message = `node ${entry.node} was not archived in s3://${bucket}, so nothing may be deleted`;

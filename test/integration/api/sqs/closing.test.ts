@@ -39,7 +39,7 @@ test('closing ends the long poll and gives back at once what is not finished', a
   expect(Messages?.map(({ Body }) => Body)).toEqual([JSON.stringify(registration('web-1'))]);
 });
 
-test('closing lets finish what is in hand', async () => {
+test('closing lets finish what is in flight', async () => {
   const queue = await fixture.makeQueue(600);
   const { promise: work, resolve: finish } = Promise.withResolvers<Receipt>();
   const { poller, news } = fixture.poll(queue, { receive: () => work });

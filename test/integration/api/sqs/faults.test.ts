@@ -40,7 +40,7 @@ test('an event that can never be taken ends in the dead-letter queue', async () 
   expect(news.filter(({ event }) => event?.kind === 'registration' && event.node === 'good')).toHaveLength(1);
 });
 
-test('while Redis is away nothing is received, and what is in hand is kept and taken later', async () => {
+test('while Redis is away nothing is received, and what is in flight is kept and taken later', async () => {
   const queue = await fixture.makeQueue();
   let away = true;
   let probes = 0;

@@ -77,7 +77,7 @@ test('an envelope signed more than an hour before it came into the queue is for 
   });
 });
 
-test('what cannot be understood or believed goes to the dead-letter queue, and holds up nothing', async () => {
+test('what cannot be understood or verified goes to the dead-letter queue, and holds up nothing', async () => {
   const queue = await fixture.makeQueue();
   const signed = fixture.publisher.envelope(registration('web-9'));
   const poison = [

@@ -6,7 +6,7 @@ import { type Aws, startAws } from '../../../support/aws.ts';
 import { type AwsStandIn, queryError, startAwsStandIn } from '../../../support/clients/aws-stand-in.ts';
 import { subscriptionsOf } from '../../../support/sns-subscriptions.ts';
 
-const TOPIC = 'arn:aws:sns:ap-south-1:111122223333:deaths';
+const TOPIC = 'arn:aws:sns:ap-south-1:111122223333:terminations';
 
 let aws: Aws;
 let client: SnsClient;
@@ -90,7 +90,7 @@ test('a call that IAM forbids names the action and the topic, and keeps what AWS
   const error = await refused.subscribe(TOPIC, 'sqs', 'arn').catch((e: unknown) => e);
   expect(error).toMatchObject({ code: 'permission' });
   expect(describeError(error)).toMatch(
-    /sns:Subscribe on arn:aws:sns:ap-south-1:111122223333:deaths.*User: x/,
+    /sns:Subscribe on arn:aws:sns:ap-south-1:111122223333:terminations.*User: x/,
   );
 });
 

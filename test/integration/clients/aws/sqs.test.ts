@@ -5,7 +5,7 @@ import { describe as describeError } from '../../../../src/domain/errors.ts';
 import { type Aws, startAws } from '../../../support/aws.ts';
 import { type AwsStandIn, jsonError, startAwsStandIn } from '../../../support/clients/aws-stand-in.ts';
 
-const QUEUE_URL = 'https://sqs.ap-south-1.amazonaws.com/111122223333/deaths';
+const QUEUE_URL = 'https://sqs.ap-south-1.amazonaws.com/111122223333/terminations';
 
 let aws: Aws;
 let client: SqsClient;
@@ -49,7 +49,7 @@ test('a message is received with its age and count, given back, and deleted', as
   expect(ApproximateNumberOfMessagesNotVisible).toBe('0');
 });
 
-test('a long poll ends when it is told to, and has nothing then', async () => {
+test('a long poll ends when it is aborted, and returns nothing', async () => {
   const queueUrl = await makeQueue('quiet');
   const stop = new AbortController();
   const poll = client.receive(queueUrl, 10, stop.signal);
@@ -82,9 +82,11 @@ test('a call that IAM forbids names the action and the queue, and keeps what AWS
   api.answers = [jsonError('com.amazon.coral.service#AccessDeniedException', 'User: x is not authorized')];
   const error = await refused.receive(QUEUE_URL, 10, open.signal).catch((e: unknown) => e);
   expect(error).toMatchObject({ code: 'permission' });
-  expect(describeError(error)).toMatch(/sqs:ReceiveMessage on https:.*\/deaths.*User: x is not authorized/);
-  const create = await refused.createQueue('deaths', {}).catch((e: unknown) => e);
-  expect(describeError(create)).toMatch(/sqs:CreateQueue on arn:aws:sqs:eu-west-1:\*:deaths/);
+  expect(describeError(error)).toMatch(
+    /sqs:ReceiveMessage on https:.*\/terminations.*User: x is not authorized/,
+  );
+  const create = await refused.createQueue('terminations', {}).catch((e: unknown) => e);
+  expect(describeError(create)).toMatch(/sqs:CreateQueue on arn:aws:sqs:eu-west-1:\*:terminations/);
 });
 
 test.each([
@@ -94,9 +96,9 @@ test.each([
   ['com.amazonaws.sqs#QueueDeletedRecently', 'unavailable'],
   ['com.amazonaws.sqs#RequestThrottled', 'unavailable'],
   ['com.amazonaws.sqs#InvalidAttributeValue', 'rejected'],
-] as const)('%s is told apart', async (type, code) => {
+] as const)('%s is distinguished', async (type, code) => {
   api.answers = [jsonError(type, 'because')];
-  await expect(refused.createQueue('deaths', {})).rejects.toMatchObject({ code });
+  await expect(refused.createQueue('terminations', {})).rejects.toMatchObject({ code });
 });
 
 test('a queue is asked in its own region', async () => {
@@ -108,6 +110,6 @@ test('a queue is asked in its own region', async () => {
 
 test('an endpoint where nobody answers is unavailable', async () => {
   const nobody = new SqsClient({ ...api.options, endpoint: 'http://127.0.0.1:1' });
-  await expect(nobody.queueUrl('deaths')).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(nobody.queueUrl('terminations')).rejects.toMatchObject({ code: 'unavailable' });
   nobody.close();
 });

@@ -97,14 +97,14 @@ describe('an absence in words that a missing organization has too', () => {
   const missing = { status: 404, answer: { error: [`Object not found: ${URL_OF('/nodes/web-1')}`] } };
   const environment = { method: 'GET', path: '/environments/_default' };
 
-  test('is believed if the organization is there', async () => {
+  test('counts if the organization is there', async () => {
     for (const method of ['GET', 'DELETE', 'PUT']) willAnswer({ method, path: '/nodes/web-1', ...missing });
     expect(await fixture.chef.getNode('web-1')).toBeUndefined();
     expect(await fixture.chef.deleteNode('web-1')).toBe('absent');
     expect(await fixture.chef.updateNode({ name: 'web-1' })).toBe('absent');
   });
 
-  test('is believed if the organization may not be read, since it is there then', async () => {
+  test('counts if the organization may not be read, since it is there then', async () => {
     willAnswer({ method: 'GET', path: '/nodes/web-1', ...missing });
     willAnswer({ ...environment, status: 403, answer: { error: ['missing read permission'] } });
     expect(await fixture.chef.getNode('web-1')).toBeUndefined();
@@ -116,7 +116,7 @@ describe('an absence in words that a missing organization has too', () => {
       { status: 404, answer: { error: [`Object not found: ${URL_OF('/environments/_default')}`] } },
       'rejected',
     ],
-    ['is no path of the server', { answer: '' }, 'rejected'],
+    ['is not a path of the server', { answer: '' }, 'rejected'],
     ['cannot be asked for', { status: 401, answer: { error: ['no'] } }, 'credentials'],
   ])('is a fault if the organization %s', async (_, answer, code) => {
     for (const method of ['GET', 'DELETE']) {

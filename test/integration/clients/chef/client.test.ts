@@ -207,8 +207,8 @@ describe('a name that is not one segment of a path', () => {
   });
 });
 
-describe('who is not believed or not allowed', () => {
-  test('a clock that is off is told by how much and which way', async () => {
+describe('a client whose key is refused or that lacks a permission', () => {
+  test('a clock that is off is reported with how much and which way', async () => {
     for (const [shift, words] of [
       [3_600_000, /clock is 3(600|599|601) s ahead of .*Chef client admin: set the clock right/],
       [-3_600_000, /clock is 3(600|599|601) s behind/],
@@ -221,7 +221,7 @@ describe('who is not believed or not allowed', () => {
     }
   });
 
-  test('a wrong key and an unknown client are told by the name of the client', async () => {
+  test('a wrong key and an unknown client are reported with the name of the client', async () => {
     const { clientName } = await registerNode(server, { name: 'impostor' });
     for (const who of [clientName, 'nobody']) {
       const call = as({ clientName: who, key: server.adminKey }, chef => chef.deleteNode('web-1'));

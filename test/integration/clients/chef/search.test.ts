@@ -51,7 +51,7 @@ describe('the nodes of an instance', () => {
   });
 });
 
-describe('a search that shows fewer nodes than it counts is not believed', () => {
+describe('a search that shows fewer nodes than it counts is not accepted', () => {
   test.each([
     ['none of one', 1, []],
     ['none of many', 5000, []],

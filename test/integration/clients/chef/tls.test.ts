@@ -78,7 +78,7 @@ describe('the certificate of a Chef server', () => {
       { notBefore: new Date(Date.now() + DAY_MS) },
       /not valid yet: set this host's clock right/,
     ],
-  ])('that %s is told apart, and no file helps', async (_, options, words) => {
+  ])('that %s is distinguished, and no file helps', async (_, options, words) => {
     const own = await makeSelfSigned(options);
     const fault = probe(await serve(own), [own.certificate]);
     await expect(fault).rejects.toThrow(words);

@@ -89,7 +89,7 @@ describe.concurrent('a downtime', () => {
     expect(downtimes.filter(({ comment }) => comment === 'job to cancel not')).toHaveLength(3);
   });
 
-  test('that Nagios took but did not make is told, not believed', async () => {
+  test('that Nagios took but did not make is reported, and does not count', async () => {
     const awaited = { host: 'web-1', comment: 'never sent', submittedAt: new Date() };
     await expect(client.awaitDowntime(awaited, { timeoutMs: 15_000 })).rejects.toMatchObject({
       code: 'rejected',

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { NagiosClient, type NagiosOptions } from '../../../../src/clients/nagios/client.ts';
 import { type Nagios, type NagiosOptions as PartOptions, startNagios } from '../../../support/nagios.ts';
 
-/** Runs with a Nagios of its own and a client whose settings fit it, unless told. */
+/** Runs with a Nagios of its own and a client whose settings fit it, by default. */
 async function withNagios(
   part: Partial<PartOptions>,
   use: (nagios: Nagios, client: NagiosClient) => Promise<void>,

@@ -59,7 +59,7 @@ function trigger(command: string[] = chefClient(), options: Partial<TriggerOptio
   return made;
 }
 
-/** Deletes a node, as far as the trigger hears of it. */
+/** Deletes a node, as far as the trigger sees it. */
 async function deletion(by: Trigger, node: string, to: JobState = 'done'): Promise<void> {
   const { jobId, tokens } = await it.accept(says('delete', node));
   await by.stamp(jobId);
@@ -108,7 +108,7 @@ describe('a run', () => {
     expect(await isDue(0)).toBe(true);
   });
 
-  test('is left to others by a process that was not told to run chef-client', async () => {
+  test('is left to others by a process without the role', async () => {
     const one = trigger();
     await deletion(one, 'web-1');
     one.check();

@@ -141,7 +141,7 @@ test('a Nagios that is away for a moment is asked again', async () => {
   await staysGone(job);
 });
 
-test('what cannot be cancelled is told, with what to look for in Nagios', async () => {
+test('what cannot be cancelled is reported, with what to look for in Nagios', async () => {
   const job = await asking();
   const advice = `cancel in Nagios what has the comment "${downtimeComment(job.id)}"`;
   await nagios.gateway.refuse();

@@ -39,7 +39,7 @@ test('only a part without which no event can be taken makes it not ready', async
   expect((await vital.health()).ready).toBe(false);
 });
 
-test('a check that hangs is told as no answer, and not started a second time', async () => {
+test('a check that hangs is reported as no answer, and not started a second time', async () => {
   const check = vi.fn(() => new Promise<void>(() => {}));
   const { health } = watch({ archive: { check, vital: false } });
   expect((await health()).parts).toEqual({ archive: 'unreachable: no answer within 3000 ms' });

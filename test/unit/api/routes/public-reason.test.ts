@@ -39,11 +39,11 @@ test.each<[unknown, string]>([
   ],
   [redisFault(new Error("OOM command not allowed when used memory > 'maxmemory'.")), 'refused: full (OOM)'],
   ['a text', 'unreachable: the log says why'],
-])('%s is told to strangers as %s', (error, reason) => {
+])('%s is shown to strangers as %s', (error, reason) => {
   expect(publicReason(error)).toBe(reason);
 });
 
-test('no name, address or path of an error is told to strangers', () => {
+test('no name, address or path of an error is shown to strangers', () => {
   const name = fc.stringMatching(/^[a-z0-9./:-]{6,30}$/);
   const code = fc.constantFrom(
     'ECONNREFUSED',

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { snsRoutes } from '../../../../src/api/sns/endpoint.ts';
 import type { Alert } from '../../../../src/domain/alert.ts';
 
-const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:deaths';
+const TOPIC = 'arn:aws:sns:eu-west-1:000000000000:terminations';
 
 function routes(raised: Alert[]) {
   const never = () => Promise.reject(new Error('a message without a signature came this far'));

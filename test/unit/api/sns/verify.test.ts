@@ -22,9 +22,9 @@ beforeAll(async () => {
   for (const [, , , commonName] of CASES) signers.set(commonName, await makeSelfSigned({ commonName }));
 });
 
-/** What the gate says to a message of this topic, signed by that certificate, which lies on that host. */
+/** What the verifier says to a message of this topic, signed by that certificate, which lies on that host. */
 async function ask(partition: string, region: string, host: string, commonName: string) {
-  const TopicArn = `arn:${partition}:sns:${region}:000000000000:deaths`;
+  const TopicArn = `arn:${partition}:sns:${region}:000000000000:terminations`;
   const { certificate, key } = signers.get(commonName) ?? { certificate: '', key: '' };
   const asked: string[] = [];
   const verify = createSnsVerifier({
@@ -74,7 +74,7 @@ test('a region’s certificate counts for that region’s host only', async () =
 
 test('what SNS adds without signing it is let through and not handed on', async () => {
   const { certificate, key } = signers.get('sns.amazonaws.com') ?? { certificate: '', key: '' };
-  const TopicArn = 'arn:aws:sns:us-east-1:000000000000:deaths';
+  const TopicArn = 'arn:aws:sns:us-east-1:000000000000:terminations';
   const verify = createSnsVerifier({
     topics: () => new Set([TopicArn]),
     certificateHosts: OTHERS,

@@ -6,7 +6,7 @@ import { AppError } from '../../../../src/domain/errors.ts';
 import type { PlaceOf } from '../../../../src/domain/places.ts';
 
 const ending = { type: 'registration', method: 'delete', chef_name: 'web-1' };
-const believesNothing: VerifySns = () => Promise.reject(new AppError('untrusted', 'not believed'));
+const verifiesNothing: VerifySns = () => Promise.reject(new AppError('untrusted', 'not believed'));
 
 const placeOf: PlaceOf = { ofTopic: () => 'aws', ofQueue: () => 'hosts' };
 
@@ -33,7 +33,7 @@ test('whatever lies in a queue is read or refused, and never throws anything els
   );
   await fc.assert(
     fc.asyncProperty(text, async body => {
-      const refusal = await readMessage(message(body ?? ''), believesNothing, placeOf).catch(
+      const refusal = await readMessage(message(body ?? ''), verifiesNothing, placeOf).catch(
         (error: unknown) => error,
       );
       expect(refusal).toBeInstanceOf(AppError);
@@ -52,7 +52,7 @@ test('what looks like SNS’s own is never read without its signature, however i
     fc.asyncProperty(wrapped, part, fc.string(), async (wrap, names, Type) => {
       const marks = Object.fromEntries(names.map(name => [name, null]));
       const body = wrap(JSON.stringify({ ...ending, ...marks, Type, Message: JSON.stringify(ending) }));
-      await expect(readMessage(message(body), believesNothing, placeOf)).rejects.toMatchObject({
+      await expect(readMessage(message(body), verifiesNothing, placeOf)).rejects.toMatchObject({
         code: 'untrusted',
       });
     }),

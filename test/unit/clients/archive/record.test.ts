@@ -34,7 +34,7 @@ test('ids sort as the times they were made at, and each carries its UTC day', ()
 });
 
 test.each(['', '..', '20260302T101542661Z-', `../20260302T101542661Z-${'0'.repeat(32)}`, 'x'.repeat(52)])(
-  '%j is no id',
+  '%j is not an id',
   text => {
     expect(isArchiveId(text)).toBe(false);
     expect(dayOf(text)).toBeUndefined();
@@ -95,7 +95,7 @@ test('no text, whatever it is, is taken for a record of another id or breaks the
   );
 });
 
-test('a record under another’s name is not believed', () => {
+test('a record under another’s name is not accepted', () => {
   const [id, other] = [newArchiveId(new Date()), newArchiveId(new Date())];
   const entry = { node: 'web-1', job: 'j1', event: {}, chef: { node: null, client: null, clientKeys: [] } };
   const text = encodeRecord(entry, id, new Date());

@@ -63,7 +63,7 @@ test('without a token the action is found by its instance, in the region of its 
 test.each([
   `No active Lifecycle Action found with token ${TOKEN}`,
   `No active Lifecycle Action found with instance ID ${INSTANCE.instanceId}`,
-])('an action that is over is no failure: %s', async message => {
+])('an action that is over is not a failure: %s', async message => {
   api.answers = [{ status: 400, body: queryError('ValidationError', message) }];
   expect(await client.completeLifecycleAction(INSTANCE, 'CONTINUE')).toBe('gone');
   expect(await client.recordHeartbeat(INSTANCE)).toBe('gone');
@@ -97,7 +97,7 @@ test.each([
   [400, 'Throttling', 'Rate exceeded', 'unavailable'],
   [500, 'ResourceContention', 'pending update', 'unavailable'],
   [503, 'ServiceUnavailable', 'later', 'unavailable'],
-] as const)('%i %s is told apart', async (status, code, message, expected) => {
+] as const)('%i %s is distinguished', async (status, code, message, expected) => {
   api.answers = [{ status, body: queryError(code, message) }];
   await expect(client.completeLifecycleAction(INSTANCE, 'CONTINUE')).rejects.toMatchObject({
     code: expected,
@@ -135,7 +135,7 @@ describe('the lifecycle state of an instance', () => {
     standIn?.stop();
   });
 
-  test('is told with its group, and is not there for an instance that Auto Scaling does not know', async () => {
+  test('is reported with its group, and is not there for an instance that Auto Scaling does not know', async () => {
     standIn.groups.set(instanceId(1), { group: 'web', state: 'Terminating:Wait' });
     expect(await Promise.all([1, 2].map(number => asking.instanceState(instanceId(number))))).toEqual([
       { state: 'Terminating:Wait', group: 'web' },

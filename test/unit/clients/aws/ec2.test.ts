@@ -74,14 +74,14 @@ test.each([
   ['UnauthorizedOperation', 403, 'permission'],
   ['AuthFailure', 401, 'credentials'],
   ['InvalidParameterValue', 400, 'rejected'],
-] as const)('%s is told apart', async (code, status, expected) => {
+] as const)('%s is distinguished', async (code, status, expected) => {
   api.refuseNext(code, 'You are not allowed.', status);
   const error = await client.instanceState(instanceId(1)).catch((e: unknown) => e);
   expect(error).toMatchObject({ code: expected });
   expect(describeError(error)).toContain('ec2:DescribeInstances');
 });
 
-test('an EC2 that cannot be reached is told to whoever asked, and asked again by the next', async () => {
+test('an EC2 that cannot be reached is thrown to the caller, and asked again by the next', async () => {
   api.unreachable(true);
   await expect(client.instanceState(instanceId(1))).rejects.toMatchObject({ code: 'unavailable' });
   api.unreachable(false);
@@ -117,7 +117,7 @@ describe('the account that was asked', () => {
     expect(stsCalls()).toMatchObject([{ region: 'eu-west-1', form: { Action: 'GetCallerIdentity' } }]);
   });
 
-  test('is not known if STS does not answer, and EC2 is believed all the same', async () => {
+  test('is not known if STS does not answer, and EC2’s answer counts all the same', async () => {
     api.sts = false;
     const unknown = { state: undefined, region: 'eu-west-1', account: undefined };
     expect(await client.instanceState(instanceId(2))).toEqual(unknown);

@@ -75,7 +75,7 @@ test('node_name is the old word for client_name, and both at once are refused', 
   expect(refusal('default', profile({ node_name: 'old' }))).toMatch(/client_name and node_name/);
 });
 
-test('a profile that is not there is told with those that are', () => {
+test('a profile that is not there is reported with those that are', () => {
   const path = file('top = 1\n[a]\n[b]\n');
   expect(refusal('default', path)).toBe(`${path} has no profile default: it has a, b`);
   expect(refusal('top', path)).toContain('no profile top');
@@ -83,7 +83,7 @@ test('a profile that is not there is told with those that are', () => {
   expect(refusal('default', file(''))).toContain('it has none');
 });
 
-test.each(['client_name', 'client_key', 'chef_server_url'])('a profile without %s is told so', name => {
+test.each(['client_name', 'client_key', 'chef_server_url'])('a profile without %s is named', name => {
   const fields: Record<string, unknown> = { client_name: 'dereg', client_key: key, chef_server_url: url };
   for (const [value, words] of [
     [undefined, 'lacks'],
@@ -104,7 +104,7 @@ test('files that cannot be read are named with the reason', () => {
   );
 });
 
-test('a fault in the TOML is told by its place, without the secret beside it', () => {
+test('a fault in the TOML is reported with its place, without the secret beside it', () => {
   const message = refusal('default', file(`[default]\nclient_key = "${key.split('\n')[1]}\nx`));
   expect(message).toMatch(/not TOML at line 2, column \d+$/);
   expect(message).not.toContain('c2VjcmV0');

@@ -212,7 +212,7 @@ describe('a server in front of Nagios that', () => {
     );
   });
 
-  test('shows a page of its own is quoted, not believed', async () => {
+  test('shows a page of its own is quoted, and does not count', async () => {
     await withServer(
       (_, response) =>
         response.end('<html><head><title>SSO</title></head><h1>Please log&nbsp;in</h1></html>'),
@@ -231,7 +231,7 @@ describe('a server in front of Nagios that', () => {
     [403, 'permission', 'does not let user (none) use statusjson.cgi'],
     [401, 'credentials', 'set NAGIOS_USERNAME'],
     [400, 'rejected', 'answered 400 to statusjson.cgi: nope'],
-  ])('answers %i is told as %s', async (status, code, words) => {
+  ])('answers %i is reported as %s', async (status, code, words) => {
     await withServer(
       (asked, response) => {
         // It is asked for its form, too, to tell this from a Nagios without JSON CGIs.

@@ -14,7 +14,7 @@ const script = (text: string) => ['/bin/sh', '-c', text, freshDirectory('command
 const alive = (pid: number) => {
   try {
     process.kill(pid, 0);
-    // A zombie is dead.
+    // A zombie process has ended.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;
@@ -129,7 +129,7 @@ test('what a command leaves running does not hold it up, even with its output op
 });
 
 describe('one command runs once at a time on a host', () => {
-  test('the second is told that it is busy, and another command is not', async () => {
+  test('the second learns that it is busy, and another command is not', async () => {
     const marks = freshDirectory('command');
     const waits = script(`touch ${marks}/up; until [ -e ${marks}/go ]; do sleep 0.02; done`);
     const first = run(waits);

@@ -72,7 +72,7 @@ describe('a lifecycle action that Auto Scaling does not find', () => {
   });
 });
 
-test('an instance that still waits in a hook of the same group is told apart', () => {
+test('an instance that still waits in a hook of the same group is distinguished', () => {
   const now = new Date();
   const why = (state: string, group: string) =>
     goneAction({ autoScaling: { state, group }, group: 'web', announcedAt: now, now });

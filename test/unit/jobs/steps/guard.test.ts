@@ -122,7 +122,7 @@ describe('a deletion that is held costs nothing of the budget', () => {
   });
 });
 
-test('all reasons are told, not only the first', async () => {
+test('all reasons are kept, not only the first', async () => {
   const { codes } = await guard({
     ...{ kind: 'delete', from: 'aws', isProtected: true },
     lastSaid: { ensured: SAID_AT.getTime() + 1 },

@@ -63,7 +63,7 @@ describe('a node is restored from', () => {
     expect(await choose({ instanceId: ONE })).toEqual([of, of]);
   });
 
-  test('the archives of one instance, the newest, where only the name is told', async () => {
+  test('the archives of one instance, the newest, if only the name is given', async () => {
     await save({ node: ONE, client: true });
     const newest = await save({ node: TWO });
     expect(await choose()).toEqual([newest, undefined]);

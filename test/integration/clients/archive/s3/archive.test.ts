@@ -130,7 +130,7 @@ describe('a listing', () => {
     expect(await listed(archive, 'c')).toEqual([]);
   });
 
-  test('passes over what is no record, and what an attempt that died left', async () => {
+  test('passes over what is not a record, and what an attempt that was killed left', async () => {
     await put('chef/saved/records/notes.txt', 'ours');
     await put('chef/saved/nodes/web-1/notes.txt', 'ours');
     await put(s3Keys('chef/saved').marker(newArchiveId(clock.time), 'web-1'), '\n');

@@ -1,4 +1,4 @@
--- Leaves in Redis what further deaths would have left that went as one that is done.
+-- Leaves in Redis what further terminations would have left that went as one that is done.
 -- KEYS: prefix   ARGV: id, node and instance of the job that is done, then id, node and instance of each further one
 local P = KEYS[1] .. ':'
 local instance, template = ARGV[3], P .. 'job:' .. ARGV[1]

@@ -16,7 +16,7 @@ export type Road = 'sns' | 'sqs' | 'api';
 export const ROADS: readonly Road[] = ['sns', 'sqs', 'api'];
 
 export interface Telling {
-  /** Tells of a death; resolves when whoever tells it may forget it. */
+  /** Tells of a termination; resolves when whoever tells it may forget it. */
   tell: (host: Host, road: Road) => Promise<void>;
   /** How often something had to be told again. */
   readonly repeated: number;

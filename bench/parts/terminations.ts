@@ -9,7 +9,7 @@ export interface Termination {
 let made = 0;
 
 /** Hosts that no other batch has. */
-export function newDeaths(count: number): Termination[] {
+export function newTerminations(count: number): Termination[] {
   return Array.from({ length: count }, () => {
     made += 1;
     return { node: `host-${made}.example.com`, instanceId: instanceId(made) };
