@@ -2,13 +2,14 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { redisCheck } from '../../../src/clients/redis/durability.ts';
+import { AppError, type HoldCode } from '../../../src/domain/errors.ts';
 import { STEP_NAMES } from '../../../src/domain/job.ts';
 import { Outages } from '../../../src/jobs/outages.ts';
 import { createOutboxDispatcher, type Dispatcher, QUEUE } from '../../../src/jobs/outbox.ts';
 import { RescheduleError, type Step, type Steps } from '../../../src/jobs/run-steps.ts';
 import { JobStore } from '../../../src/jobs/store.ts';
 import { type RunningWorker, startWorker } from '../../../src/jobs/worker.ts';
-import { openStore, says, type TestStore } from '../../support/jobs/store-fixture.ts';
+import { at, ended, openStore, says, type TestStore } from '../../support/jobs/store-fixture.ts';
 import { until } from '../../support/process.ts';
 import { type RedisServer, startRedis } from '../../support/redis.ts';
 
@@ -130,4 +131,44 @@ test('a job that only waits gives way to others, comes back, and burns no attemp
     attempts: 1,
     failed: [],
   });
+});
+
+/** Holds the job of a host's message about an instance, for this reason. @returns its id */
+async function heldFor(code: HoldCode, instance: string): Promise<string> {
+  work(async () => {
+    throw new AppError(code, 'it is not so', { reasons: [{ code, message: 'it is not so' }] });
+  });
+  const { jobId, tokens } = await it.accept(says('delete', 'web-1', instance), {
+    place: 'hosts',
+    publishedAt: at(1),
+  });
+  dispatcher.dispatch(tokens);
+  await until('the job to be held', async () => (await it.store.get(jobId))?.state === 'held');
+  return jobId;
+}
+
+test('a job that turned out to be about another instance gives that instance up, so that its real end is a new job', async () => {
+  const instance = 'i-0a1b2c3d4e5f60718';
+  const id = await heldFor('other-instance', instance);
+  const later = await it.accept(ended(instance), { publishedAt: at(2) });
+  expect(later.outcome).toBe('accepted');
+  expect(later.jobId).not.toBe(id);
+});
+
+test('a job that is held for any other reason keeps its instance, and looks again when its end is announced', async () => {
+  const instance = 'i-0a1b2c3d4e5f60718';
+  const id = await heldFor('alive', instance);
+  expect(await it.accept(ended(instance), { publishedAt: at(2) })).toMatchObject({
+    jobId: id,
+    outcome: 'accepted',
+  });
+});
+
+test('what was approved counts until the job is done, and not when it is opened again', async () => {
+  const { id } = await accept();
+  const approval = { reasons: [{ code: 'protected' as const, message: '' }] };
+  await it.store.move({ id }, ['queued'], 'queued', { approvedBy: 'ops', approval });
+  work();
+  await done(id);
+  expect((await it.store.get(id))?.approval).toBeUndefined();
 });
