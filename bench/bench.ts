@@ -58,11 +58,11 @@ const machine = `${cpus().length} cores, Node ${process.versions.node}`;
 const result = `${table(done)}\n\nMeasured on ${machine}, in ${seconds()} s.`;
 console.log(`\n${result}`);
 if (values.write) {
-  const readme = readFileSync(file('README.md'), 'utf8');
+  const page = readFileSync(file('docs/benchmarks.md'), 'utf8');
   const marked = /(?<=<!-- benchmark -->\n).*?(?=<!-- \/benchmark -->)/s;
   writeFileSync(
-    file('README.md'),
-    readme.replace(marked, () => `${result}\n`),
+    file('docs/benchmarks.md'),
+    page.replace(marked, () => `${result}\n`),
   );
   mkdirSync(file('docs'), { recursive: true });
   const json = { at: new Date().toISOString(), machine, seconds: seconds(), sections: done };

@@ -40,7 +40,7 @@ chmod 0644 "$tree/lib/src/cli/main.ts"
 mkdir "$tree/completions"
 "$tree/lib/bin/node" "$tree/lib/src/cli/main.ts" completion > "$tree/completions/chef-deregistration-manager"
 
-cp -R host iam docs README.md packaging/chef-deregistration-manager "$tree/"
+cp -R host iam docs monitoring README.md packaging/chef-deregistration-manager "$tree/"
 cp -R packaging/debian "$tree/debian"
 for page in packaging/*.8; do cp "$page" "$tree/debian/"; done
 cp host/chef-registration.service "$tree/debian/chef-registration-init.chef-registration.service"

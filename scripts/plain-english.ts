@@ -40,7 +40,7 @@ for (const file of files) {
   readFileSync(file, 'utf8')
     .split('\n')
     .forEach((line, at) => {
-      const prose = TEXT.test(file) ? line : (line.match(PROSE) ?? []).join(' ');
+      const prose = TEXT.test(file) ? line.replaceAll(/`[^`]*`/g, '') : (line.match(PROSE) ?? []).join(' ');
       for (const [found, instead] of INSTEAD) {
         const [phrase] = found.exec(prose) ?? [];
         if (phrase === undefined) continue;

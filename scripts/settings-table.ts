@@ -2,10 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { isSecret, schema } from '../src/config.ts';
 
-const README = new URL('../README.md', import.meta.url);
+const PAGE = new URL('../docs/configuration.md', import.meta.url);
 const [BEGIN, END] = ['<!-- settings -->', '<!-- /settings -->'];
 
-/** The README's table of settings, in Markdown, as the schema has them. */
+/** The table of settings, in Markdown, as the schema has them. */
 export function settingsTable(): string {
   const rows = Object.entries(schema.shape).map(([name, field]) => {
     const names = isSecret(field) ? `\`${name}\` or \`${name}_FILE\`` : `\`${name}\``;
@@ -15,12 +15,12 @@ export function settingsTable(): string {
   return ['| name | default | meaning |', '|---|---|---|', ...rows].join('\n');
 }
 
-/** A README with the table between its markers. */
-export function withTable(readme: string): string {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`README.md has no ${BEGIN} … ${END}`);
-  return `${readme.slice(0, begin)}${BEGIN}\n${settingsTable()}\n${readme.slice(end)}`;
+/** A page with the table between its markers. */
+export function withTable(page: string): string {
+  const begin = page.indexOf(BEGIN);
+  const end = page.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`docs/configuration.md has no ${BEGIN} … ${END}`);
+  return `${page.slice(0, begin)}${BEGIN}\n${settingsTable()}\n${page.slice(end)}`;
 }
 
 /** The text that an unset variable counts as. */
@@ -30,6 +30,6 @@ function defaultOf(field: z.core.$ZodType): string | undefined {
 }
 
 if (import.meta.main) {
-  if (process.argv.includes('--write')) writeFileSync(README, withTable(readFileSync(README, 'utf8')));
+  if (process.argv.includes('--write')) writeFileSync(PAGE, withTable(readFileSync(PAGE, 'utf8')));
   else console.log(settingsTable());
 }

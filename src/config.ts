@@ -68,7 +68,7 @@ const patterns = list.pipe(
 );
 
 /**
- * Every setting, with its default and meaning; the README's table is made from it.
+ * Every setting, with its default and meaning; the table in docs/configuration.md is made from it.
  * A setting with `secret` may be given as NAME_FILE, a path to its value.
  */
 export const schema = z.object({

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import type { Settings } from '../config.ts';
+import { VERSION } from '../lib/version.ts';
 import { openContext } from './context.ts';
 import { drySettings } from './dry-run.ts';
 import { startServers } from './servers.ts';
@@ -14,7 +15,7 @@ export interface Service {
 }
 
 /**
- * Builds everything, with the other service-*.ts, which are the only places that do. Parts that cannot be reached do not
+ * Builds everything, with the other files of this folder, which are the only places that do. Parts that cannot be reached do not
  * keep it from starting.
  * @throws SettingsError where settings that are right by themselves cannot be used; AppError where Redis would lose jobs
  */
@@ -39,7 +40,7 @@ export async function startService(given: Settings): Promise<Service> {
     const { url } = await startServers(context);
     // The last that is added is closed first.
     shutdown.add('Redis, if it is away', context.redis, redis => redis.giveUp());
-    log.info({ url, roles: [...settings.ROLES] }, 'chef-deregistration-manager is up');
+    log.info({ url, version: VERSION, roles: [...settings.ROLES] }, 'chef-deregistration-manager is up');
     return {
       url,
       async close(why) {

@@ -8,13 +8,17 @@ export type Values = Record<string, string | boolean | string[] | undefined>;
 export type Invocation =
   | { command: CommandName; operands: string[]; values: Values }
   /** What is asked about; undefined for everything. */
-  | { command: 'help'; about: CommandName | undefined };
+  | { command: 'help'; about: CommandName | undefined }
+  | { command: 'version' };
 
 /** @throws CliError `usage` */
 export function readArguments(args: string[]): Invocation {
+  const [first, about] = args;
+  if (first === 'help' && about !== undefined && isCommand(about)) return { command: 'help', about };
   const at = args.findIndex(isCommand);
   const command = args[at];
   if (command === undefined || !isCommand(command)) {
+    if (args.includes('--version')) return { command: 'version' };
     const asked = args.length === 0 || args.some(each => ['--help', '-h', 'help'].includes(each));
     if (asked) return { command: 'help', about: undefined };
     throw new CliError(

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { describe } from '../domain/errors.ts';
+import { VERSION } from '../lib/version.ts';
 import { apiCaller, readApiOptions } from './api.ts';
 import { readArguments } from './arguments.ts';
 import { ASK } from './ask-service.ts';
@@ -14,6 +15,7 @@ import { usage } from './usage.ts';
 async function main(): Promise<number | undefined> {
   const invocation = readArguments(process.argv.slice(2));
   if (invocation.command === 'help') return say(usage(invocation.about));
+  if (invocation.command === 'version') return say(VERSION);
   if (invocation.command === 'completion') return say(bashCompletion());
   const { command, operands, values } = invocation;
   const given = { operands, values, screen: process.stderr };
@@ -46,13 +48,17 @@ function complain(text: string): void {
   process.stderr.write(`chef-deregistration-manager: ${text}\n`);
 }
 
+/** Ends once stdout is written, even if something that was given up, such as a disk that hangs, would keep the process. */
+function exit(code: number): void {
+  process.stdout.write('', () => process.exit(code));
+}
+
 // A reader that has seen enough, `| head` for example, is not a fault.
 process.stdout.on('error', () => process.exit(0));
 try {
   const exitCode = await main();
-  // What was given up, a disk that hangs for example, must not keep the process.
-  if (exitCode !== undefined) process.exit(exitCode);
+  if (exitCode !== undefined) exit(exitCode);
 } catch (error) {
   complain(error instanceof CliError ? error.message : describe(error));
-  process.exit(error instanceof CliError ? EXIT_CODE[error.kind] : 1);
+  exit(error instanceof CliError ? EXIT_CODE[error.kind] : 1);
 }

@@ -35,6 +35,8 @@ function overview(): string[] {
     ...commandRows(Object.keys(SETTINGS_COMMANDS) as CommandName[]),
     '',
     ...commandRows(['completion']),
+    row('help COMMAND', 'show the help of one command'),
+    row('--version', 'show the version'),
   ];
 }
 

@@ -27,7 +27,8 @@ const archives = pagedList({
 });
 
 async function showSummary() {
-  const { jobs: counts, hours } = await call('GET', '/summary');
+  const { version, jobs: counts, hours } = await call('GET', '/summary');
+  byId('version').textContent = version;
   const states = ['queued', 'running', 'retrying', 'held', 'failed', 'done', 'discarded'];
   const of = state => counts.filter(each => each.state === state).reduce((sum, { count }) => sum + count, 0);
   refill(byId('totals'), ...states.map(state => el('li', {}, total(state, of(state)))));

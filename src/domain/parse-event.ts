@@ -13,7 +13,7 @@ export interface MessageOrigin {
 }
 
 /**
- * Reads one message, in any of the forms AWS and hosts send (see the README's table of events).
+ * Reads one message, in any of the forms AWS and hosts send (the table of events is in the README).
  * @returns undefined for what is well-formed but none of ours
  * @throws AppError `invalid`, with the field, for one of ours that cannot be acted upon
  */

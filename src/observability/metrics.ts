@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { VERSION } from '../lib/version.ts';
 
 const PREFIX = 'chef_deregistration_';
 /** Of single calls and steps, in seconds. */
@@ -36,6 +37,10 @@ export function createMetrics() {
   ]);
   const gauge = <L extends string>(name: string, help: string, labelNames: L[] = []) =>
     new Gauge({ name: `${PREFIX}${name}`, help, labelNames, registers });
+  gauge('build_info', 'Always 1; the label is the version of this release', ['version']).set(
+    { version: VERSION },
+    1,
+  );
   return {
     registry,
     events: counter('events_total', 'News that came in, by the job it asks for and what became of it', [

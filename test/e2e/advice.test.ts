@@ -58,9 +58,9 @@ test('approving as the alert about too many deletions advises lets go what is he
   expect(await service.api.job(other)).toMatchObject({ state: 'held' });
 });
 
-test('each bulk decision that the README advises is one that the command line takes', async () => {
+test('each bulk decision that the runbook advises is one that the command line takes', async () => {
   const { service } = await heldJobs();
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const readme = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
   const commands = [...readme.matchAll(/`((?:approve|discard|retry) --all[^`]*)`/g)].map(
     ([, line = '']) => line,
   );

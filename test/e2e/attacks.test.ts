@@ -62,7 +62,7 @@ async function post(body: object | string, headers: Record<string, string> = {})
 
 test.each(ATTACKS)('$name: refused, nothing fetched but what was checked, no job', async attack => {
   const message = await attack.message(sns);
-  // A certificate that is known by now would hide whether it is asked for.
+  // A certificate that is cached already would hide whether it is asked for.
   const { certificates } = publisher;
   const [fetched, jobs] = [certificates.fetches(), (await queued(service.url)).length];
   const { status, body } = await post(message, attack.headers);
@@ -102,6 +102,7 @@ describe('what is signed but may not act by itself', () => {
     expect(told.whatHappened).toContain('node web-1 (unsigned)');
     const metrics = await (await fetch(`${service.url}/metrics`)).text();
     expect(metrics).toContain('chef_deregistration_quarantine_removed_total 1');
+    expect(metrics).toMatch(/^chef_deregistration_build_info\{version="\d+\.\d+\.\d+"\} 1$/m);
     expect(await queued(service.url)).toHaveLength(13);
   });
 

@@ -14,28 +14,28 @@ const FAULTS = [
     fault: 'full',
     is: 'is full',
     harm: 'cat /dev/zero > filler || true',
-    mend: 'rm filler',
+    repair: 'rm filler',
     says: 'the disk is full: free some space (ENOSPC)',
   },
   {
     fault: 'nearly-full',
     is: 'has space for something, and not for this node',
     harm: 'cat /dev/zero > filler || true; truncate -s -64K filler',
-    mend: 'rm filler',
+    repair: 'rm filler',
     says: 'the disk is full: free some space (ENOSPC)',
   },
   {
     fault: 'read-only',
     is: 'became read-only',
     harm: 'mount -o remount,ro .',
-    mend: 'mount -o remount,rw .',
+    repair: 'mount -o remount,rw .',
     says: 'the file system is read-only: mount it writable (EROFS)',
   },
   {
     fault: 'forbidden',
     is: 'may not be written any more',
     harm: 'chmod 500 archive/temporary',
-    mend: 'chmod 700 archive/temporary',
+    repair: 'chmod 700 archive/temporary',
     says: 'not allowed: give the folder to the user that runs the service (EACCES)',
   },
 ];
@@ -89,7 +89,7 @@ describe.skipIf(noMounts)(`where the archive’s disk${noMounts ? ` (not tested:
 
   test.each(FAULTS)(
     '$is, nothing is deleted, what was saved before can be read, and jobs go on once that is repaired',
-    async ({ fault, harm, mend, says }) => {
+    async ({ fault, harm, repair, says }) => {
       const saved = `saved-${fault}`;
       const kept = [`kept-${fault}`, `kept-too-${fault}`];
       for (const name of [saved, ...kept]) {
@@ -120,7 +120,7 @@ describe.skipIf(noMounts)(`where the archive’s disk${noMounts ? ` (not tested:
         body: { node: saved, chef: { node: { name: saved }, client: { name: saved } } },
       });
 
-      await mounts.run(`cd ${disk}; ${mend}`);
+      await mounts.run(`cd ${disk}; ${repair}`);
       const done = await api.settled();
       // A disk that takes nothing is not a fault of a job.
       expect(done.map(({ attempts }) => attempts)).toEqual([1, 1, 1]);

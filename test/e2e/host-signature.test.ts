@@ -207,8 +207,8 @@ describe('a host', () => {
   });
 });
 
-test('the README’s own command makes a message that is accepted', async () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+test('the command in docs/host-messages.md makes a message that is accepted', async () => {
+  const readme = readFileSync(new URL('../../docs/host-messages.md', import.meta.url), 'utf8');
   const script = /<!-- host-message -->\n(.*)<!-- \/host-message -->/s.exec(readme)?.[1] ?? '';
   const keyFile = join(freshDirectory('host'), 'client.pem');
   writeFileSync(keyFile, honest, { mode: 0o600 });

@@ -12,7 +12,7 @@ import { startTestService, TOKEN, testEnvironment } from '../support/service.ts'
 import { instanceId, terminationNotice } from '../support/termination.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-/** `SCREENSHOTS=docs` makes those of the README. */
+/** `SCREENSHOTS=docs` makes those of the documentation. */
 const SCREENSHOTS = process.env['SCREENSHOTS'] ?? freshDirectory('screenshots');
 const HOSTS = ['web-1', 'web-2', 'web-3', 'db-1'];
 

@@ -12,7 +12,7 @@ export interface HostSigning {
   nonce?: string;
 }
 
-/** What a host says of itself, signed as the README tells it. */
+/** What a host says of itself, signed as docs/host-messages.md says. */
 export function signHostMessage(
   message: Record<string, unknown>,
   { privateKey, topicArn, time = new Date(), nonce = randomUUID() }: HostSigning,

@@ -251,9 +251,9 @@ test('Redis may be given with TLS, password and database', () => {
   }
 });
 
-test('the README has the table of the settings as they are; else run: node scripts/settings-table.ts --write', () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  expect(withTable(readme)).toBe(readme);
+test('docs/configuration.md has the table of the settings as they are; else run: node scripts/settings-table.ts --write', () => {
+  const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+  expect(withTable(page)).toBe(page);
 });
 
 test('the table tells of each setting its default, its meaning and whether it may be in a file', () => {

@@ -8,16 +8,16 @@ const rules = parse(read('monitoring/alerts.yaml')).groups[0].rules as {
   alert: string;
   annotations: { summary: string };
 }[];
-const [, runbook = ''] = /^### When it rings\n([\s\S]*?)^##/m.exec(read('README.md')) ?? [];
+const runbook = read('docs/runbook.md');
 
-describe('the README says what to do when', () => {
-  test.each([...Object.keys(ALERTS), ...rules.map(rule => rule.alert)])('%s rings', name => {
-    expect(runbook).toContain(`- **${name}**: `);
+describe('the runbook says what to do when', () => {
+  test.each([...Object.keys(ALERTS), ...rules.map(rule => rule.alert)])('%s is raised', name => {
+    expect(runbook).toContain(`\n### ${name}\n`);
   });
 
-  test('and no alert that there is not', () => {
+  test('and has no entry for an alert that does not exist', () => {
     const known = [...Object.keys(ALERTS), ...rules.map(rule => rule.alert)];
-    const told = [...runbook.matchAll(/^- \*\*(\S+)\*\*:/gm)].map(([, name]) => name);
+    const told = [...runbook.matchAll(/^### (\S+)$/gm)].map(([, name]) => name);
     expect(told.toSorted()).toEqual(known.toSorted());
   });
 });

@@ -1,6 +1,7 @@
 import { Router } from 'express';
 import type { JobCounts } from '../../jobs/counts.ts';
 import type { Hour } from '../../jobs/hourly-counts.ts';
+import { VERSION } from '../../lib/version.ts';
 
 export interface SummarySources {
   jobCounts: () => Promise<JobCounts>;
@@ -17,6 +18,7 @@ export function summaryRoutes(sources: SummarySources): Router {
       sources.jobCounts(),
       sources.hours(HOURS),
     ]);
-    response.json({ jobs: jobs.filter(({ count }) => count > 0), oldestOpenSeconds, hours: lastHours });
+    const shown = jobs.filter(({ count }) => count > 0);
+    response.json({ version: VERSION, jobs: shown, oldestOpenSeconds, hours: lastHours });
   });
 }

@@ -119,9 +119,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     };
     const roundMs = (seconds * 1000) / rounds;
     for (let round = 1; round <= rounds; round++) {
-      const dying = dead.slice(((round - 1) * terminations) / rounds, (round * terminations) / rounds);
-      tell(`${dying.length} hosts die, ${LIVING} live on`);
-      const tellings = dying.map(async host => {
+      const ending = dead.slice(((round - 1) * terminations) / rounds, (round * terminations) / rounds);
+      tell(`${ending.length} hosts end, ${LIVING} live on`);
+      const announcements = ending.map(async host => {
         const [when, road] = [random.next() * roundMs * 0.8, random.pick(ROADS)];
         await delay(when);
         await teller.tell(host, road);
@@ -133,7 +133,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       }
       await faults.over();
       tell('nothing goes wrong any more');
-      await Promise.all(tellings);
+      await Promise.all(announcements);
       let disturbed = false;
       const disturb = () => {
         if (!disturbed) tell(`in the middle of a chef-client run: ${faults.killWorkers()}`);

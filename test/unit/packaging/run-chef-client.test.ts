@@ -125,7 +125,7 @@ describe('the program that asks for a run', () => {
     expect(child.exitCode).toBe(42);
   });
 
-  test('says by exit code 75 that the run goes on if it is told to end', async () => {
+  test('says by exit code 75 that the run goes on if it is asked to end', async () => {
     const { child, connected } = await ask(undefined);
     await connected;
     child.kill('SIGTERM');

@@ -65,7 +65,7 @@ describe('a refusal', () => {
     });
   });
 
-  test('to believe us without a Date leaves both causes open', async () => {
+  test('to accept our key without a Date leaves both causes open', async () => {
     const act = (response: ServerResponse) => {
       response.sendDate = false;
       response.writeHead(401).end('{"error":["no"]}');

@@ -83,7 +83,7 @@ describe('a snapshot', () => {
 describe('the health check', () => {
   const environment = { method: 'GET', path: '/environments/_default' };
 
-  test('passes where the server believes us, even if it allows nothing', async () => {
+  test('passes if the server accepts our key, even if it allows nothing', async () => {
     willAnswer({ ...environment, answer: { name: '_default' } });
     await fixture.chef.probe();
     willAnswer({ ...environment, status: 403, answer: { error: ['missing read permission'] } });

@@ -39,14 +39,14 @@ async function ask(partition: string, region: string, host: string, commonName: 
   const Timestamp = new Date().toISOString();
   const unsigned = { Type: 'Notification' as const, MessageId: 'id', TopicArn, Message: 'x', Timestamp };
   const answer = await verify(JSON.stringify(signMessage(unsigned, { version: '2', key, certUrl }))).then(
-    () => 'believed',
+    () => 'accepted',
     (error: Error) => error.message,
   );
   return { answer, asked: asked.length };
 }
 
-test.each(CASES)('%s %s: believed by the certificate of %s with the name %s', async (...signer) => {
-  expect(await ask(...signer)).toEqual({ answer: 'believed', asked: 1 });
+test.each(CASES)('%s %s: accepted by the certificate of %s with the name %s', async (...signer) => {
+  expect(await ask(...signer)).toEqual({ answer: 'accepted', asked: 1 });
 });
 
 test.each([

@@ -58,7 +58,7 @@ function form(id: string, response: ServerResponse): void {
 }
 
 describe('a form id', () => {
-  test('that Nagios no longer takes is fetched anew, once', async () => {
+  test('that Nagios no longer takes is fetched again, once', async () => {
     let current = 'a1';
     await withServer(
       (asked, response) => {
