@@ -1,3 +1,5 @@
+import { parseJson } from '../domain/json.ts';
+
 /** AWS's own tools make one JSON string of JSON; more than this many is nonsense. */
 const MOST_STRINGS = 3;
 
@@ -15,10 +17,4 @@ export function decode(text: string): unknown {
   return value;
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text.replace(/^\uFEFF/, ''));
-  } catch {
-    return undefined;
-  }
-}
+const parse = (text: string) => parseJson(text.replace(/^\uFEFF/, ''));

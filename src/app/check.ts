@@ -5,6 +5,7 @@ import { connectRedis } from '../clients/redis/connections.ts';
 import type { Settings } from '../config.ts';
 import { AppError, describe } from '../domain/errors.ts';
 import { pairNames } from '../domain/pair-names.ts';
+import { withTimeLimit } from '../lib/time-limit.ts';
 import { lookUp } from '../provisioning/provision.ts';
 import { type Clients, openClients } from './clients.ts';
 import { dryClients } from './dry-run.ts';
@@ -40,14 +41,13 @@ export async function check(settings: Settings): Promise<Finding[]> {
 }
 
 async function find(part: string, look: Look): Promise<Finding> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${LIMIT_MS / 1000} s`)), LIMIT_MS);
+  const late = () => {
+    throw new Error(`no answer within ${LIMIT_MS / 1000} s`);
+  };
   try {
-    return { part, ...((await Promise.race([look(), late])) ?? { state: 'ok' }) };
+    return { part, ...((await withTimeLimit(look(), LIMIT_MS, late)) ?? { state: 'ok' }) };
   } catch (error) {
     return { part, state: 'fault', note: describe(error) };
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe } from '../domain/errors.ts';
+import { withTimeLimit } from '../lib/time-limit.ts';
 
 interface Opened {
   name: string;
@@ -25,17 +25,11 @@ export class ShutdownStack {
   async close(): Promise<void> {
     for (let last = this.#opened.pop(); last; last = this.#opened.pop()) {
       const { name, close, limitMs } = last;
-      const late = new AbortController();
       try {
-        const outcome = await Promise.race([
-          Promise.resolve(close()).then(() => 'closed'),
-          delay(limitMs, 'late', { signal: late.signal, ref: true }),
-        ]);
-        if (outcome === 'late') this.#onFault(`${name} did not close within ${limitMs} ms`);
+        const late = () => this.#onFault(`${name} did not close within ${limitMs} ms`);
+        await withTimeLimit(Promise.resolve(close()), limitMs, late);
       } catch (error) {
         this.#onFault(`${name} did not close: ${describe(error)}`);
-      } finally {
-        late.abort();
       }
     }
   }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe } from '../domain/errors.ts';
+import { parseJson } from '../domain/json.ts';
 import { CliError } from './error.ts';
 
 export interface ApiOptions {
@@ -48,7 +49,7 @@ export function apiCaller({ url, token }: ApiOptions): CallApi {
       throw new CliError('unreachable', `${url} cannot be reached: ${describe(error)}`);
     });
     const text = await response.text();
-    const answer = parse(text);
+    const answer = parseJson(text);
     if (response.ok || accept.includes(response.status)) {
       if (answer !== undefined) return answer as T;
       throw new CliError('refused', `${url}${path} answered no JSON: is it the address of the service?`);
@@ -64,12 +65,4 @@ export function apiCaller({ url, token }: ApiOptions): CallApi {
       `${detail || `HTTP ${response.status}`}${hint}`,
     );
   };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

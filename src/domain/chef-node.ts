@@ -1,4 +1,4 @@
-export type JsonObject = Record<string, unknown>;
+import { isObject, type JsonObject } from './json.ts';
 
 /** A node as the Chef server stores it. Source: https://docs.chef.io/api_chef_server/#nodesname */
 export interface ChefNode extends JsonObject {
@@ -37,8 +37,4 @@ export function ohaiTime(node: ChefNode): Date | undefined {
 
 function member(value: unknown, key: string): unknown {
   return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

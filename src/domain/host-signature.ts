@@ -22,14 +22,14 @@ export interface BadHostSignature {
 /** The fields of a registration that are acted upon: all of them are signed. */
 const MESSAGE_FIELDS = ['type', 'method', 'chef_name', 'nagios_name', 'instance_id'] as const;
 
-type Fields = Record<string, unknown>;
+type JsonObject = Record<string, unknown>;
 
 /**
  * What a host signs: `name:value` of each of these, in this order, each ended by a newline. A field that is not in the
  * message is there with an empty value, so none can be added or taken away. No value may hold a line break.
  */
 export function hostSignatureText(
-  message: Fields,
+  message: JsonObject,
   { audience, time, nonce }: Pick<HostSignature, 'audience' | 'time' | 'nonce'>,
 ): string {
   const fields = MESSAGE_FIELDS.map(name => [name, message[name] ?? '']);
@@ -46,13 +46,13 @@ const NONCE = /^[\w-]{16,64}$/;
  * Reads the `signature` of a host's message; undefined if it has none. It covers the fields as they were sent, also an
  * optional one that is malformed. Chef's request signatures are alike: https://github.com/chef/mixlib-authentication
  */
-export function readHostSignature(message: Fields): HostSignature | BadHostSignature | undefined {
+export function readHostSignature(message: JsonObject): HostSignature | BadHostSignature | undefined {
   const signature = message['signature'];
   if (signature === undefined || signature === null) return undefined;
   if (typeof signature !== 'object') return { fault: 'signature is no object' };
   const unsignable = MESSAGE_FIELDS.find(name => !isSignable(message[name]));
   if (unsignable) return { fault: `${unsignable} is not a text on one line` };
-  const { version, audience, time, nonce, value } = signature as Fields;
+  const { version, audience, time, nonce, value } = signature as JsonObject;
   if (version !== '1') return { fault: 'signature.version is not "1"' };
   // Topics and queues have names of fewer characters than nodes may have.
   if (!isNodeName(audience)) return { fault: 'signature.audience is not the name of a topic or queue' };

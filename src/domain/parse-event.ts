@@ -3,7 +3,7 @@ import { AppError } from './errors.ts';
 import type { Event, LifecycleAction } from './event.ts';
 import { readHostSignature } from './host-signature.ts';
 import { isInstanceId, isNagiosHostName, isNodeName } from './identifiers.ts';
-import { type Fields, isFields } from './json.ts';
+import { isObject, type JsonObject } from './json.ts';
 import { isRegion } from './queue-url.ts';
 
 /** Where a message arrived. */
@@ -18,7 +18,7 @@ export interface MessageOrigin {
  * @throws AppError `invalid`, with the field, for one of ours that cannot be acted upon
  */
 export function parseEvent(message: unknown, origin: MessageOrigin = {}): Event | undefined {
-  if (!isFields(message)) return undefined;
+  if (!isObject(message)) return undefined;
   if (message['type'] === 'registration') return registration(message);
   const { 'detail-type': detailType, Event: notice, LifecycleTransition: transition } = message;
   if (typeof detailType === 'string') return fromEventBridge(message, detailType, origin);
@@ -34,7 +34,7 @@ const METHODS = new Map<unknown, 'delete' | 'ensure'>([
 ]);
 
 /** @see the predecessor's `chef-registration`, whose `deregister` is our `delete` */
-function registration(message: Fields): Event {
+function registration(message: JsonObject): Event {
   const method = METHODS.get(message['method']);
   if (!method) throw invalid('method', message['method'], 'delete, deregister or ensure');
   const node = message['chef_name'];
@@ -56,13 +56,13 @@ function registration(message: Fields): Event {
 }
 
 /** @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-sns-notifications.html */
-function fromAutoScaling(message: Fields, notice: string): Event | undefined {
+function fromAutoScaling(message: JsonObject, notice: string): Event | undefined {
   if (!notice.startsWith('autoscaling:')) return undefined;
   return ended(notice, message, { id: 'EC2InstanceId', form: FORMS.notification });
 }
 
 /** @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/prepare-for-lifecycle-notifications.html */
-function fromLifecycleHook(message: Fields, notice: string, origin: MessageOrigin): Event | undefined {
+function fromLifecycleHook(message: JsonObject, notice: string, origin: MessageOrigin): Event | undefined {
   if (!notice.startsWith('autoscaling:')) return undefined;
   const event = ended(notice, message, { id: 'EC2InstanceId', form: FORMS.lifecycle });
   return withLifecycle(event, message, { ...origin, account: message['AccountId'] });
@@ -73,9 +73,9 @@ function fromLifecycleHook(message: Fields, notice: string, origin: MessageOrigi
  * @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
  * @see https://docs.aws.amazon.com/ec2/latest/userguide/spot-instance-termination-notices.html
  */
-function fromEventBridge(message: Fields, notice: string, { region }: MessageOrigin): Event | undefined {
+function fromEventBridge(message: JsonObject, notice: string, { region }: MessageOrigin): Event | undefined {
   const source = word(message['source']);
-  const detail = isFields(message['detail']) ? message['detail'] : {};
+  const detail = isObject(message['detail']) ? message['detail'] : {};
   const id = detail['instance-id'] ?? detail['EC2InstanceId'];
   switch (`${source} ${notice}`) {
     case 'aws.ec2 EC2 Instance State-change Notification':
@@ -106,12 +106,12 @@ interface Reading {
   /** Field of the instance id. */
   id: string;
   form: Parameters<typeof judge>[1];
-  /** Fields to name if the instance lives. */
+  /** JsonObject to name if the instance lives. */
   tell?: string[];
 }
 
 /** @returns undefined for a notice that is uncertain and names no instance */
-function ended(notice: string, fields: Fields, { id, form, tell = [] }: Reading): Event | undefined {
+function ended(notice: string, fields: JsonObject, { id, form, tell = [] }: Reading): Event | undefined {
   const verdict = judge(fields, form);
   if (verdict.lives) {
     const told = tell.flatMap(name => (typeof fields[name] === 'string' ? [fields[name]] : []));
@@ -122,7 +122,7 @@ function ended(notice: string, fields: Fields, { id, form, tell = [] }: Reading)
   return { kind: 'instance-ended', notice, instanceId: instanceId(fields, id), ...(doubt && { doubt }) };
 }
 
-function ending(notice: string, detail: Fields): Event | undefined {
+function ending(notice: string, detail: JsonObject): Event | undefined {
   const event = ended(notice, detail, {
     ...{ id: 'instance-id', form: FORMS.interruption },
     tell: ['instance-action'],
@@ -133,7 +133,7 @@ function ending(notice: string, detail: Fields): Event | undefined {
 /** @param from the region, and the account as the message names it */
 function withLifecycle(
   event: Event | undefined,
-  message: Fields,
+  message: JsonObject,
   from: MessageOrigin & { account: unknown },
 ): Event | undefined {
   if (event?.kind !== 'instance-ended') return event;
@@ -158,13 +158,13 @@ function harmless(notice: string, id: unknown): Event {
   return { kind: 'harmless', notice, ...(isInstanceId(id) && { instanceId: id }) };
 }
 
-function instanceId(message: Fields, field: string): string {
+function instanceId(message: JsonObject, field: string): string {
   const value = message[field];
   if (!isInstanceId(value)) throw invalid(field, value, 'an EC2 instance id');
   return value;
 }
 
-function text(message: Fields, field: string): string {
+function text(message: JsonObject, field: string): string {
   const value = message[field];
   if (typeof value !== 'string' || value === '') throw invalid(field, value, 'a name');
   return value;
@@ -175,7 +175,7 @@ function text(message: Fields, field: string): string {
  * @param dropped gets the name of a field that is malformed: it must not cost the whole message
  */
 function optional(
-  message: Fields,
+  message: JsonObject,
   field: string,
   accepts: (value: unknown) => value is string,
   dropped: string[],

@@ -1,4 +1,4 @@
-import { isFields } from './json.ts';
+import { isObject } from './json.ts';
 
 /** ISO 8601 with a time zone, as AWS and the host's script write it. */
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)$/;
@@ -27,7 +27,7 @@ export function saidAt(message: unknown, publishedAt: Date): Date {
 }
 
 function isEnsure(message: unknown): boolean {
-  return isFields(message) && message['method'] === 'ensure';
+  return isObject(message) && message['method'] === 'ensure';
 }
 
 /**
@@ -40,9 +40,9 @@ function endOfSecond(ms: number): number {
 
 /** Those that count first come first. */
 function timesOf(message: unknown): unknown[] {
-  if (!isFields(message)) return [];
+  if (!isObject(message)) return [];
   if (message['type'] === 'registration') {
-    return isFields(message['signature']) ? [message['signature']['time']] : [];
+    return isObject(message['signature']) ? [message['signature']['time']] : [];
   }
   if ('detail-type' in message) return [message['time']];
   return [message['EndTime'], message['Time']];

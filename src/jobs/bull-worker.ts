@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { RedisCheck } from '../clients/redis/durability.ts';
 import { redisFault } from '../clients/redis/fault.ts';
 import { describe } from '../domain/errors.ts';
+import { withTimeLimit } from '../lib/time-limit.ts';
 import type { Pausable } from './outages.ts';
 import { QUEUE } from './outbox.ts';
 
@@ -122,9 +123,8 @@ export function openBullWorker(
         () => true,
         () => false,
       );
-      const late = delay(CLOSE_PATIENCE_MS, false, { ref: false });
       // If Redis cannot be used no job can end; another worker goes on with them.
-      const force = !(await Promise.race([answered, late]));
+      const force = !(await withTimeLimit(answered, CLOSE_PATIENCE_MS, () => false));
       await worker?.close(force);
     },
   };

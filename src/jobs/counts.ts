@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { JOB_KINDS, JOB_STATES, type JobKind, type JobState, OPEN_STATES } from '../domain/job.ts';
+import { repliesOf } from '../lib/replies.ts';
 
 /** How the work stands for all processes of one Redis. */
 export interface JobCounts {
@@ -29,7 +30,7 @@ export async function countJobs(redis: Redis, prefix: string): Promise<JobCounts
   }
   asking.zcard(`${prefix}:outbox`).zcard(`${prefix}:trigger:uncovered`).exists(`${prefix}:trigger:lease`);
   asking.hmget(`${prefix}:trigger`, 'since', 'failures');
-  const replies = await all(asking);
+  const replies = await repliesOf(asking);
   const [outbox, uncovered, running, trigger] = replies.slice(2 * lists.length);
   const [since, failures] = trigger as (string | null)[];
   const open = lists.flatMap(({ state }, at) =>
@@ -52,7 +53,7 @@ async function oldest(redis: Redis, prefix: string, ids: string[]): Promise<numb
   if (ids.length === 0) return 0;
   const asking = redis.pipeline();
   for (const id of ids) asking.hmget(`${prefix}:job:${id}`, 'receivedAt', 'openedAt');
-  const ages = (await all(asking)).map(reply => {
+  const ages = (await repliesOf(asking)).map(reply => {
     const [receivedAt, openedAt] = reply as (string | null)[];
     return secondsSince(openedAt ? Number(openedAt) : Date.parse(receivedAt ?? ''));
   });
@@ -62,12 +63,4 @@ async function oldest(redis: Redis, prefix: string, ids: string[]): Promise<numb
 /** 0 for a time that is not known. */
 function secondsSince(ms: number): number {
   return ms > 0 ? Math.max(0, (Date.now() - ms) / 1000) : 0;
-}
-
-async function all(pipeline: ReturnType<Redis['pipeline']>): Promise<unknown[]> {
-  const replies = (await pipeline.exec()) ?? [];
-  return replies.map(([error, value]) => {
-    if (error) throw error;
-    return value;
-  });
 }

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { JobKind, JobState } from '../domain/job.ts';
+import { repliesOf } from '../lib/replies.ts';
 
 /** Of the jobs accepted within an hour, how many are in each state now. */
 export interface Hour {
@@ -18,12 +19,11 @@ export async function lastHours(redis: Redis, prefix: string, hours: number): Pr
   );
   const asking = redis.pipeline();
   for (const from of times) asking.hgetall(`${prefix}:hour:${from.slice(0, 'YYYY-MM-DDTHH'.length)}`);
-  const replies = (await asking.exec()) ?? [];
-  return times.map((from, at) => {
-    const [error, counts] = replies[at] ?? [];
-    if (error) throw error;
-    return { from, jobs: Object.entries(counts as Record<string, string>).flatMap(count) };
-  });
+  const replies = await repliesOf(asking);
+  return times.map((from, at) => ({
+    from,
+    jobs: Object.entries(replies[at] as Record<string, string>).flatMap(count),
+  }));
 }
 
 function count([name, value]: [string, string]): Hour['jobs'] {

@@ -4,6 +4,7 @@ import { AppError, type HoldCode, type Reason } from '../domain/errors.ts';
 import type { InboundEvent } from '../domain/event.ts';
 import type { Approval, JobKind, JobResult, JobState, Machine, StepRecord } from '../domain/job.ts';
 import { batchCalls } from '../lib/batch-calls.ts';
+import { repliesOf } from '../lib/replies.ts';
 import { type JobFilter, lists, matches } from './job-filter.ts';
 import { buildNewJob, fields, type NewJob } from './new-job.ts';
 import { type Facts, type JobError, type JobRecord, toRecord } from './record.ts';
@@ -306,11 +307,8 @@ export class JobStore {
   async #getAll(ids: string[]): Promise<(JobRecord | undefined)[]> {
     const pipeline = this.#redis.pipeline();
     for (const id of ids) pipeline.hgetall(`${this.#prefix}:job:${id}`);
-    const replies = (await pipeline.exec()) ?? [];
-    return replies.map(([error, hash], at) => {
-      if (error) throw error;
-      return toRecord(ids[at] ?? '', hash as Record<string, string>);
-    });
+    const hashes = (await repliesOf(pipeline)) as Record<string, string>[];
+    return hashes.map((hash, at) => toRecord(ids[at] ?? '', hash));
   }
 }
 

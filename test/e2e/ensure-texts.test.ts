@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { JsonObject } from '../../src/domain/chef-node.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
 import { keyPair, nodeOf } from '../support/chef-server.ts';
 import { type EnsureFixture, startEnsureFixture, stepStates } from '../support/ensure-fixture.ts';
 

@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { ChefClient } from '../../src/clients/chef/client.ts';
-import type { ChefNode, JsonObject } from '../../src/domain/chef-node.ts';
+import type { ChefNode } from '../../src/domain/chef-node.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
 import { freePort, freshDirectory, start, unpacked, until } from './process.ts';
 
 export interface ChefServer {

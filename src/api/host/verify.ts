@@ -1,10 +1,10 @@
 import { createPublicKey, verify } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientKey } from '../../clients/chef/keys.ts';
 import { AppError, describe, type HoldCode, type Reason } from '../../domain/errors.ts';
 import type { Event, InboundEvent } from '../../domain/event.ts';
 import type { HostSignature } from '../../domain/host-signature.ts';
 import { keyFingerprint } from '../../domain/key-fingerprint.ts';
+import { withTimeLimit } from '../../lib/time-limit.ts';
 import type { ArchivedKeys } from './archived-keys.ts';
 import type { ClaimNonce } from './nonces.ts';
 
@@ -140,20 +140,16 @@ function signed({ text, value }: HostSignature, publicKey: string): boolean {
 
 /** Quarantines the message if only a person can remove the fault; any other fault may be gone at the next delivery. */
 async function inTime(checking: Promise<HostVerdict>): Promise<HostVerdict> {
-  const timer = new AbortController();
-  const late = delay(TIMEOUT_MS, undefined, { signal: timer.signal }).then(() => {
+  const late = () => {
     throw new AppError('unavailable', `no answer within ${TIMEOUT_MS} ms`);
-  });
-  late.catch(() => {});
+  };
   try {
-    return await Promise.race([checking, late]);
+    return await withTimeLimit(checking, TIMEOUT_MS, late);
   } catch (error) {
     const byPerson = error instanceof AppError && (error.code === 'permission' || error.code === 'rejected');
     if (byPerson) return quarantined('bad-signature', `its signature cannot be checked: ${describe(error)}`);
     throw new AppError('unavailable', `a host's signature cannot be checked now: ${describe(error)}`, {
       cause: error,
     });
-  } finally {
-    timer.abort();
   }
 }

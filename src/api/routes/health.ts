@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Router } from 'express';
 import type { Logger } from 'pino';
 import { describe } from '../../domain/errors.ts';
+import { withTimeLimit } from '../../lib/time-limit.ts';
 import { publicReason } from './public-reason.ts';
 
 /** A part that this process needs. */
@@ -90,16 +90,8 @@ function part(name: string, { check, logged = false }: Probe, log: Logger): () =
       asked = Date.now();
       // A check that hangs is not started a second time.
       running ??= look();
-      answer = limited(running);
+      answer = withTimeLimit(running, TIMEOUT_MS, () => `unreachable: no answer within ${TIMEOUT_MS} ms`);
     }
     return answer;
   };
-}
-
-async function limited(state: Promise<string>): Promise<string> {
-  const late = new AbortController();
-  const silent = `unreachable: no answer within ${TIMEOUT_MS} ms`;
-  return Promise.race([state, delay(TIMEOUT_MS, silent, { signal: late.signal, ref: false })]).finally(() =>
-    late.abort(),
-  );
 }

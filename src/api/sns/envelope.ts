@@ -1,4 +1,5 @@
 import { AppError } from '../../domain/errors.ts';
+import { isObject, parseJson } from '../../domain/json.ts';
 
 /** What SNS wraps around a message, in its own words. */
 export interface SnsEnvelope {
@@ -66,14 +67,8 @@ export function readEnvelope(body: string): SnsEnvelope {
 }
 
 function parse(body: string): Record<string, unknown> {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) {
-      return parsed as Record<string, unknown>;
-    }
-  } catch {
-    // Answered below: what it is instead does not matter.
-  }
+  const parsed = parseJson(body);
+  if (isObject(parsed)) return parsed;
   throw malformed('body', 'is not a JSON object');
 }
 

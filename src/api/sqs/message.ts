@@ -1,7 +1,7 @@
 import type { QueueMessage } from '../../clients/aws/sqs.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { InboundEvent } from '../../domain/event.ts';
-import { isFields } from '../../domain/json.ts';
+import { isObject } from '../../domain/json.ts';
 import { parseEvent } from '../../domain/parse-event.ts';
 import type { PlaceOf } from '../../domain/places.ts';
 import { regionOfQueue } from '../../domain/queue-url.ts';
@@ -64,7 +64,7 @@ function understand(fields: unknown, region: string | undefined): InboundEvent['
 /** An object with SNS's own fields; a message that has them is never taken without its signature. */
 function isEnvelope(fields: unknown): boolean {
   return (
-    isFields(fields) &&
+    isObject(fields) &&
     typeof fields['Type'] === 'string' &&
     ['TopicArn', 'Signature', 'SigningCertURL'].some(name => name in fields)
   );
@@ -72,6 +72,6 @@ function isEnvelope(fields: unknown): boolean {
 
 /** EventBridge delivers at least once; its id is the same in every copy. */
 function eventBridgeId(fields: unknown): string | undefined {
-  const id = isFields(fields) && 'detail-type' in fields ? fields['id'] : undefined;
+  const id = isObject(fields) && 'detail-type' in fields ? fields['id'] : undefined;
   return typeof id === 'string' && id !== '' && id.length <= 100 ? id : undefined;
 }

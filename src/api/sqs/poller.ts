@@ -6,6 +6,7 @@ import type { InboundEvent } from '../../domain/event.ts';
 import type { PlaceOf } from '../../domain/places.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { retryUntilAborted } from '../../lib/retry-until-aborted.ts';
+import { withTimeLimit } from '../../lib/time-limit.ts';
 import type { Receive } from '../receive.ts';
 import type { VerifySns } from '../sns/verify.ts';
 import { InFlightMessages } from './in-flight.ts';
@@ -155,12 +156,7 @@ export function startPoller(queues: readonly string[], dependencies: PollerDepen
     add,
     async close() {
       stopping.abort();
-      const late = new AbortController();
-      await Promise.race([
-        Promise.allSettled(polled.values()),
-        delay(closeLimitMs, undefined, { signal: late.signal }).catch(() => {}),
-      ]);
-      late.abort();
+      await withTimeLimit(Promise.allSettled(polled.values()), closeLimitMs, () => {});
       await Promise.all(allInFlight.map(inFlight => inFlight.close()));
     },
   };

@@ -1,4 +1,4 @@
-import { isObject } from '../../domain/chef-node.ts';
+import { isObject, parseJson } from '../../domain/json.ts';
 
 /**
  * Whether a 404 says that the very thing asked for does not exist. `likely`: in words that some servers also use for a
@@ -30,14 +30,6 @@ export function absence(
 export function errorMessages(text: string): string | undefined {
   const error = readError(text);
   return error && [error].flat().join('; ');
-}
-
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function readError(text: string): string | string[] | undefined {

@@ -1,7 +1,7 @@
-import { isObject, type JsonObject } from '../../domain/chef-node.ts';
 import { AppError } from '../../domain/errors.ts';
+import { isObject, type JsonObject, parseJson } from '../../domain/json.ts';
 import type { HttpRequest, HttpResponse } from '../http/request.ts';
-import { absence, errorMessages, parseJson } from './absence.ts';
+import { absence, errorMessages } from './absence.ts';
 
 /** What a Chef server answered, and to what. */
 export interface ChefAnswer extends HttpResponse {

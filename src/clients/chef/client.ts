@@ -1,5 +1,6 @@
-import type { ChefNode, JsonObject } from '../../domain/chef-node.ts';
+import type { ChefNode } from '../../domain/chef-node.ts';
 import { AppError } from '../../domain/errors.ts';
+import type { JsonObject } from '../../domain/json.ts';
 import { type AclOf, allow, restoreAcl } from './acl.ts';
 import { readNamed, readObject } from './answer.ts';
 import { ChefConnection, type ChefOptions, type ChefServer, pathSegment } from './connection.ts';

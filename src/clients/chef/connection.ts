@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import type { JsonObject } from '../../domain/chef-node.ts';
 import { AppError } from '../../domain/errors.ts';
 import { isNodeName } from '../../domain/identifiers.ts';
+import type { JsonObject } from '../../domain/json.ts';
 import { HttpClient, type HttpRequest, type ObserveCall } from '../http/request.ts';
 import { absence } from './absence.ts';
 import { type ChefAnswer, readNamed, refusal } from './answer.ts';

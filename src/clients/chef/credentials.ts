@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
-import { isObject, type JsonObject } from '../../domain/chef-node.ts';
 import { AppError } from '../../domain/errors.ts';
+import { isObject, type JsonObject } from '../../domain/json.ts';
 
 export interface ChefCredentials {
   url: string;

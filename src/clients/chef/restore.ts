@@ -1,5 +1,5 @@
-import { isObject, type JsonObject } from '../../domain/chef-node.ts';
 import { AppError } from '../../domain/errors.ts';
+import { isObject, type JsonObject } from '../../domain/json.ts';
 import { keyFingerprint } from '../../domain/key-fingerprint.ts';
 import { readObject } from './answer.ts';
 import type { ChefServer } from './connection.ts';

@@ -1,6 +1,6 @@
-import { isObject, type JsonObject } from '../../domain/chef-node.ts';
 import { AppError } from '../../domain/errors.ts';
 import { isNodeName } from '../../domain/identifiers.ts';
+import { isObject, type JsonObject } from '../../domain/json.ts';
 import { readObject } from './answer.ts';
 import type { ChefServer } from './connection.ts';
 

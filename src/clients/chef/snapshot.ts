@@ -1,4 +1,4 @@
-import { isObject } from '../../domain/chef-node.ts';
+import { isObject } from '../../domain/json.ts';
 import { type ChefAnswer, readNamed, readObject } from './answer.ts';
 import type { ChefServer } from './connection.ts';
 import { clientKeyTexts } from './keys.ts';

@@ -1,7 +1,8 @@
 import { AppError } from '../../domain/errors.ts';
+import { isObject } from '../../domain/json.ts';
 import type { NagiosHttp } from './http.ts';
 import type { NagiosJson } from './json.ts';
-import { isRecord, readHostPage } from './reply.ts';
+import { readHostPage } from './reply.ts';
 import { checkedData } from './status.ts';
 
 /** A host as Nagios has it configured. */
@@ -54,10 +55,10 @@ export class NagiosHosts {
 
   async #showJson(name: string): Promise<NagiosHost | undefined> {
     const json = await this.#json.query('objectjson.cgi', { query: 'host', hostname: name });
-    const result = isRecord(json['result']) ? json['result'] : {};
+    const result = isObject(json['result']) ? json['result'] : {};
     if (/could not be found/i.test(String(result['message'] ?? ''))) return undefined;
     const { host } = checkedData(json, 'host');
-    const { address, alias, display_name } = isRecord(host) ? host : {};
+    const { address, alias, display_name } = isObject(host) ? host : {};
     return {
       name,
       address: typeof address === 'string' ? address : '',

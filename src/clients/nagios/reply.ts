@@ -1,4 +1,5 @@
 import { AppError } from '../../domain/errors.ts';
+import { isObject, parseJson } from '../../domain/json.ts';
 
 /** What cmd.cgi answered; it says HTTP 200 to all of these. Source: cgi/cmd.c of Nagios Core 4.4. */
 export type CommandReply =
@@ -62,17 +63,9 @@ export function readJsonReply(text: string, cgi: string): Record<string, unknown
       `Nagios has no status to show (${cgi} answered nothing): is its daemon running?`,
     );
   }
-  try {
-    const json: unknown = JSON.parse(text);
-    if (isRecord(json)) return json;
-  } catch {
-    // explained below
-  }
+  const json = parseJson(text);
+  if (isObject(json)) return json;
   throw new AppError('rejected', `Nagios ${cgi} did not answer in JSON but said: ${pageWords(text)}`);
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** What a page tells its reader: its error message where it has one, at most 200 characters of plain text. */

@@ -1,5 +1,5 @@
 import { AppError } from '../../domain/errors.ts';
-import { isRecord } from './reply.ts';
+import { isObject } from '../../domain/json.ts';
 
 interface Downtime {
   id: number;
@@ -27,11 +27,11 @@ export interface DowntimeList {
  */
 export function readDowntimeList(json: Record<string, unknown>): DowntimeList {
   const data = checkedData(json, 'downtimelist');
-  const listed = isRecord(data['downtimelist']) ? data['downtimelist'] : {};
+  const listed = isObject(data['downtimelist']) ? data['downtimelist'] : {};
   return {
     ...readTimes(json),
     downtimes: Object.entries(listed).flatMap(([id, entry]) => {
-      const downtime = isRecord(entry) && readDowntime(Number(id), entry);
+      const downtime = isObject(entry) && readDowntime(Number(id), entry);
       return downtime ? [downtime] : [];
     }),
   };
@@ -53,7 +53,7 @@ function readDowntime(id: number, entry: Record<string, unknown>): Downtime | un
 
 /** The two times of `result`, by the clock of the Nagios host; a time that is missing reads as 1970. */
 export function readTimes(json: Record<string, unknown>): { lastUpdate: Date; queryTime: Date } {
-  const result = isRecord(json['result']) ? json['result'] : {};
+  const result = isObject(json['result']) ? json['result'] : {};
   return {
     lastUpdate: new Date(Number(result['last_data_update'] ?? 0)),
     queryTime: new Date(Number(result['query_time'] ?? 0)),
@@ -62,8 +62,8 @@ export function readTimes(json: Record<string, unknown>): { lastUpdate: Date; qu
 
 /** @throws AppError `rejected` where `result` says anything but success, with its message */
 export function checkedData(json: Record<string, unknown>, query: string): Record<string, unknown> {
-  const result = isRecord(json['result']) ? json['result'] : {};
-  if (result['type_code'] !== 0 || !isRecord(json['data'])) {
+  const result = isObject(json['result']) ? json['result'] : {};
+  if (result['type_code'] !== 0 || !isObject(json['data'])) {
     throw new AppError(
       'rejected',
       `Nagios did not answer the query ${query}: ${String(result['message'] || result['type_text'] || 'no reason given')}`,

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { AppError } from '../../domain/errors.ts';
+import { repliesOf } from '../../lib/replies.ts';
 
 const REPLICATION_TIMEOUT_MS = 1_000;
 
@@ -13,19 +14,13 @@ const REPLICATION_TIMEOUT_MS = 1_000;
  * @throws AppError `unavailable` if the write did not survive a failover, or no replica took it in time
  */
 export async function replicated(redis: Redis, key: string): Promise<void> {
-  const [, role] = await together(redis.pipeline().exists(key).role());
+  const [, role] = await repliesOf(redis.pipeline().exists(key).role());
   const attached = Array.isArray(role) && Array.isArray(role[2]) ? role[2].length : 0;
   // Alone after a failover it goes on alone, unless its own min-replicas-to-write forbids that.
   if (attached === 0) return;
-  const [exists, acknowledged] = await together(redis.pipeline().exists(key).wait(1, REPLICATION_TIMEOUT_MS));
+  const [exists, acknowledged] = await repliesOf(
+    redis.pipeline().exists(key).wait(1, REPLICATION_TIMEOUT_MS),
+  );
   if (exists !== 1 || acknowledged === 0)
     throw new AppError('unavailable', 'no replica of Redis has it yet; send it again');
-}
-
-async function together(pipeline: ReturnType<Redis['pipeline']>): Promise<unknown[]> {
-  const replies = (await pipeline.exec()) ?? [];
-  return replies.map(([error, reply]) => {
-    if (error) throw error;
-    return reply;
-  });
 }

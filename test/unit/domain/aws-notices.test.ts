@@ -6,30 +6,30 @@ import { parseEvent } from '../../../src/domain/parse-event.ts';
 import {
   autoScaling,
   eventBridge,
-  type Fields,
   INSTANCE,
+  type JsonObject,
   lifecycleHook,
   sample,
 } from '../../fixtures/samples.ts';
 
-const terminated = (changes: Fields) => autoScaling('EC2_INSTANCE_TERMINATE', changes);
-const successful = (changes: Fields) =>
+const terminated = (changes: JsonObject) => autoScaling('EC2_INSTANCE_TERMINATE', changes);
+const successful = (changes: JsonObject) =>
   eventBridge('aws.autoscaling', 'EC2 Instance Terminate Successful', {
-    ...(sample('events/eb-asg-terminate-successful')['detail'] as Fields),
+    ...(sample('events/eb-asg-terminate-successful')['detail'] as JsonObject),
     ...changes,
   });
-const hookByEventBridge = (changes: Fields) =>
+const hookByEventBridge = (changes: JsonObject) =>
   eventBridge('aws.autoscaling', 'EC2 Instance-terminate Lifecycle Action', {
-    ...(sample('events/eb-asg-terminate-lifecycle-action')['detail'] as Fields),
+    ...(sample('events/eb-asg-terminate-lifecycle-action')['detail'] as JsonObject),
     ...changes,
   });
-const stateChange = (detail: Fields) =>
+const stateChange = (detail: JsonObject) =>
   eventBridge('aws.ec2', 'EC2 Instance State-change Notification', { 'instance-id': INSTANCE, ...detail });
-const interruption = (detail: Fields) =>
+const interruption = (detail: JsonObject) =>
   eventBridge('aws.ec2', 'EC2 Spot Instance Interruption Warning', { 'instance-id': INSTANCE, ...detail });
 
 /** Kind and doubt; a field that is undefined is left out, as in JSON. */
-function read(message: Fields): [kind: string | undefined, doubt?: string] {
+function read(message: JsonObject): [kind: string | undefined, doubt?: string] {
   const event = parseEvent(JSON.parse(JSON.stringify(message)));
   return event && 'doubt' in event && event.doubt ? [event.kind, event.doubt] : [event?.kind];
 }

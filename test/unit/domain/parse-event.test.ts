@@ -9,8 +9,8 @@ import { parseEvent } from '../../../src/domain/parse-event.ts';
 import { decide } from '../../../src/domain/policy.ts';
 import {
   autoScaling,
-  type Fields,
   INSTANCE,
+  type JsonObject,
   lifecycleHook,
   registration,
   sample,
@@ -187,7 +187,7 @@ const names = fc.constantFrom(
 );
 
 /** A message with fields dropped, replaced, added and reordered, at its top and in its detail. */
-const mutated = (from: Fields[]) =>
+const mutated = (from: JsonObject[]) =>
   fc
     .tuple(
       fc.constantFrom(...from),
@@ -196,7 +196,7 @@ const mutated = (from: Fields[]) =>
       fc.boolean(),
     )
     .map(([message, top, inside, reversed]) => {
-      const merged: Fields = { ...message, ...top };
+      const merged: JsonObject = { ...message, ...top };
       if (isObject(merged['detail'])) merged['detail'] = { ...merged['detail'], ...inside };
       const entries = Object.entries(merged);
       return JSON.parse(JSON.stringify(Object.fromEntries(reversed ? entries.reverse() : entries)));
@@ -219,10 +219,10 @@ describe('whatever comes', () => {
 });
 
 /** By the contract's table, and written apart from the parser. */
-function saysEnd(message: Fields): boolean {
+function saysEnd(message: JsonObject): boolean {
   const detail = detailOf(message);
   const from = `${message['source']}/${message['detail-type']}`;
-  const leaves = (it: Fields) =>
+  const leaves = (it: JsonObject) =>
     (it['Destination'] || 'EC2') === 'EC2' && !['Failed', 'Cancelled'].includes(`${it['StatusCode']}`);
   if (from === 'aws.ec2/EC2 Instance State-change Notification') {
     return detail['state'] === 'terminated' || detail['state'] === 'shutting-down';
@@ -260,10 +260,10 @@ function parse(message: unknown): Event | undefined {
   }
 }
 
-function detailOf(message: Fields): Fields {
+function detailOf(message: JsonObject): JsonObject {
   return isObject(message['detail']) ? message['detail'] : {};
 }
 
-function isObject(value: unknown): value is Fields {
+function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attribute, type ChefNode, type JsonObject } from '../../../../src/domain/chef-node.ts';
+import { attribute, type ChefNode } from '../../../../src/domain/chef-node.ts';
+import type { JsonObject } from '../../../../src/domain/json.ts';
 import { isOfAnotherMachine, nodeAddresses } from '../../../../src/jobs/steps/monitor-address.ts';
 
 const node = (automatic: JsonObject): ChefNode => ({ name: 'web-1.example.com', automatic });
