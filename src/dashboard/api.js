@@ -39,15 +39,27 @@ const headers = () => ({ authorization: `Bearer ${token.get()}` });
 
 /** @throws {ApiError} with the service's own words */
 export async function call(method, path, body) {
+  return (await send(method, path, { body })).answer;
+}
+
+/**
+ * @param {{ body?: object, ifMatch?: string }} options ifMatch: the tag of what was shown
+ * @throws {ApiError} with the service's own words
+ */
+export async function send(method, path, { body, ifMatch } = {}) {
   const response = await fetch(path, {
     method,
-    headers: { ...headers(), ...(body && { 'content-type': 'application/json' }) },
+    headers: {
+      ...headers(),
+      ...(body && { 'content-type': 'application/json' }),
+      ...(ifMatch && { 'if-match': ifMatch }),
+    },
     body: body && JSON.stringify(body),
   }).catch(() => {
     throw new ApiError(0, 'The service cannot be reached.');
   });
   const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer;
+  if (response.ok) return { answer, tag: response.headers.get('etag') };
   throw new ApiError(response.status, answer.detail ?? `The service answered ${response.status}.`);
 }
 

@@ -1,4 +1,4 @@
-import { call } from './api.js';
+import { send } from './api.js';
 import { confirm, el, say, time, tookFrom } from './dom.js';
 
 /** What a person may do to a job in that state. */
@@ -52,17 +52,32 @@ export function jobRow(job, { isOpen, toggle, show }) {
   return [row, el('div', { id, class: 'details', hidden: !isOpen }, ...(isOpen ? details(job) : []))];
 }
 
-async function decide(job, name, label, about, show) {
-  if (name !== 'retry') {
-    const why = job.error ? `It was held: ${job.error.message}.` : '';
-    if (!(await confirm(`${label} the ${job.kind} of ${about}?`, why, label))) return;
-  }
+async function decide({ id, kind }, name, label, about, show) {
+  const path = `/jobs/${encodeURIComponent(id)}`;
   try {
-    show(await call('POST', `/jobs/${encodeURIComponent(job.id)}/${name}`));
-    say(`${label}: ${job.kind} of ${about}`);
+    // As it is now, and only if it still is so when the decision arrives.
+    const { answer: job, tag } = await send('GET', path);
+    if (name !== 'retry' && !(await confirm(`${label} the ${kind} of ${about}?`, shown(job), label))) return;
+    const { answer } = await send('POST', `${path}/${name}`, { ifMatch: tag });
+    show(answer);
+    say(`${label}: ${kind} of ${about}`);
   } catch (error) {
     say(error.message);
   }
+}
+
+/** What a person decides about. */
+function shown({ error, reasons = [], machine }) {
+  const others = reasons.slice(1).map(({ message }) => message);
+  const { instanceId, ohaiTime } = machine ?? {};
+  return [
+    error && `It was held: ${error.message}.`,
+    others.length > 0 && `Also: ${others.join('; ')}.`,
+    instanceId && `The node is instance ${instanceId} now.`,
+    ohaiTime && `chef-client last ran there at ${ohaiTime}.`,
+  ]
+    .filter(Boolean)
+    .join(' ');
 }
 
 function details(job) {

@@ -68,7 +68,12 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
   async function decideOne(name: DecisionName, request: Request<{ id: string }>): Promise<JobRecord> {
     const { id } = request.params;
     const caller = request.caller ?? '';
-    const result = await decide(name, await find(id), caller);
+    const job = await find(id);
+    const shown = request.get('If-Match') ?? '*';
+    if (shown !== '*' && shown !== entityTag(job)) {
+      throw new AppError('conflict', `job ${id} has changed since it was shown: read it again, then decide`);
+    }
+    const result = await decide(name, job, caller);
     if (!result.moved && result.state) {
       throw new AppError(
         'conflict',
@@ -108,7 +113,8 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
       response.json({ jobs: jobs.map(toApiJob), next });
     })
     .get('/jobs/:id', async (request, response) => {
-      response.json(toApiJob(await find(request.params.id)));
+      const job = await find(request.params.id);
+      response.set('ETag', entityTag(job)).json(toApiJob(job));
     })
     .get('/trigger', async (_request, response) => {
       response.json(await trigger.status());
@@ -122,6 +128,11 @@ export function jobRoutes({ store, dispatcher, trigger }: JobRouteDependencies):
     });
   }
   return router;
+}
+
+/** Changes whenever what a person decides about may have changed. */
+function entityTag({ run, heard }: JobRecord): string {
+  return `"${run}.${heard}"`;
 }
 
 /** The job as the API shows it. */

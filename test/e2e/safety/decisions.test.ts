@@ -3,6 +3,7 @@ import { keyPair, registerNode } from '../../support/chef-server.ts';
 import { type Ec2StandIn, startEc2StandIn } from '../../support/ec2.ts';
 import { until } from '../../support/process.ts';
 import { GONE, useScene, WHOLE } from '../../support/scene.ts';
+import { TOKEN } from '../../support/service.ts';
 import { instanceId, terminationNotice } from '../../support/termination.ts';
 
 const scene = useScene();
@@ -104,4 +105,31 @@ test('the service’s own Chef client is never deleted', async () => {
     (await service.api.jobs()).every(({ state }) => state !== 'queued' && state !== 'running'),
   );
   expect(await scene.registered(name)).toMatchObject({ client: true });
+});
+
+test('an approval of what was shown earlier is refused if the job has been held again since', async () => {
+  const service = await scene.serve();
+  const name = 'shown-earlier';
+  const { chef } = scene.world;
+  await registerNode(chef, { name, instanceId: instanceId(30), ownKey: true });
+  const id = await service.api.event({ kind: 'delete', node: name, instanceId: instanceId(31) });
+  await service.api.finished(id, 'held');
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const approve = (tag: string) =>
+    fetch(`${service.url}/jobs/${id}/approve`, { method: 'POST', headers: { ...headers, 'if-match': tag } });
+  const tagOf = async () => (await fetch(`${service.url}/jobs/${id}`, { headers })).headers.get('etag') ?? '';
+  const shown = await tagOf();
+
+  // Meanwhile the machine is replaced, somebody asks again, and the job is held for the new machine.
+  await Promise.all([chef.chef.deleteNode(name), chef.chef.deleteClient(name)]);
+  await registerNode(chef, { name, instanceId: instanceId(32), ownKey: true });
+  await service.api.request('POST', `/jobs/${id}/approve`);
+  await until('the job to be held again', async () => {
+    const job = await service.api.job(id);
+    return job.state === 'held' && job.machine?.instanceId === instanceId(32);
+  });
+  expect((await approve(shown)).status).toBe(409);
+  await service.rested();
+  expect(await scene.registered(name)).toEqual(WHOLE);
+  expect((await approve(await tagOf())).status).toBe(202);
 });
