@@ -40,7 +40,7 @@ export async function startService(given: Settings): Promise<Service> {
     const { url } = await startServers(context);
     // The last that is added is closed first.
     shutdown.add('Redis, if it is away', context.redis, redis => redis.giveUp());
-    log.info({ url, version: VERSION, roles: [...settings.ROLES] }, 'chef-deregistration-manager is up');
+    log.info({ url, roles: [...settings.ROLES], version: VERSION }, 'chef-deregistration-manager is up');
     return {
       url,
       async close(why) {

@@ -106,7 +106,7 @@ interface Reading {
   /** Field of the instance id. */
   id: string;
   form: Parameters<typeof judge>[1];
-  /** JsonObject to name if the instance lives. */
+  /** Fields to name if the instance lives. */
   tell?: string[];
 }
 

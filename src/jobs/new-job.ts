@@ -17,11 +17,10 @@ export function buildNewJob(inbound: InboundEvent, kind: JobKind): NewJob {
   const node = 'node' in event ? event.node : undefined;
   const evidence = evidenceOf(inbound);
   const lifecycle = 'lifecycle' in event ? event.lifecycle : undefined;
-  const message = `message:${messageId}`;
   const head = {
     id: randomUUIDv7(),
     kind,
-    identities: quarantine ? [message] : identitiesOf(inbound, kind),
+    identities: quarantine ? [ownIdentity(inbound)] : identitiesOf(inbound, kind),
     doubted: quarantine ? identitiesOf(inbound, kind) : undefined,
     evidence,
     receivedAt: new Date().toISOString(),
@@ -49,10 +48,16 @@ export function buildNewJob(inbound: InboundEvent, kind: JobKind): NewJob {
  * One termination is one job, whoever announces it: its identity is the instance id. What names a node as well has a
  * second identity, so that a claim about the wrong node, which gives up the first one, is still known when it is repeated.
  */
-function identitiesOf({ event, messageId }: InboundEvent, kind: JobKind): string[] {
-  if (kind === 'ensure' || !event.instanceId) return [`message:${messageId}`];
+function identitiesOf(inbound: InboundEvent, kind: JobKind): string[] {
+  const { event } = inbound;
+  if (kind === 'ensure' || !event.instanceId) return [ownIdentity(inbound)];
   const identity = `${kind}:${event.instanceId}`;
   return 'node' in event ? [identity, `${identity}@${event.node}`] : [identity];
+}
+
+/** The sender of a message may choose its id, so that it must not look like the id of a person's request. */
+function ownIdentity({ source, messageId }: InboundEvent): string {
+  return `${source === 'api' ? 'request' : 'message'}:${messageId}`;
 }
 
 /** The same for the same event, in whatever order its fields were given. */

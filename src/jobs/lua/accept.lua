@@ -39,7 +39,7 @@ local function accept(arrival, from, to)
   local tokens, removed, evidence = {}, {}, arrival.evidence
   local node, instance, lifecycle = arrival.node, arrival.instanceId, arrival.lifecycle
 
-  local request = arrival.request and P .. 'known:message:' .. arrival.request.id
+  local request = arrival.request and P .. 'known:request:' .. arrival.request.id
   local function answer(job, outcome)
     if request then
       redis.call('HSET', request, 'job', job, 'body', arrival.request.body)

@@ -138,8 +138,8 @@ test('the id of a request is remembered for 30 days, and what a request asked fo
   await it.redis.zadd(`${it.prefix}:finished`, 0, jobId);
   await it.redis.del(`${it.prefix}:outbox`);
   await look(90);
-  const left = ['known:message:ops:key', 'said:n:web-1', 'seq'];
+  const left = ['known:request:ops:key', 'said:n:web-1', 'seq'];
   expect((await keys()).sort()).toEqual(left);
-  expect(await it.redis.ttl(`${it.prefix}:known:message:ops:key`)).toBeLessThanOrEqual(30 * 86_400);
+  expect(await it.redis.ttl(`${it.prefix}:known:request:ops:key`)).toBeLessThanOrEqual(30 * 86_400);
   expect(await it.accept(request, news)).toMatchObject({ jobId, outcome: 'duplicate' });
 });

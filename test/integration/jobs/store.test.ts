@@ -143,6 +143,13 @@ describe('a request with a key of its own', () => {
   const ask = (node: string, key: string, instanceId?: string, publishedAt = at(10)) =>
     it.accept(request(node, instanceId), { source: 'api', messageId: `ops:${key}`, publishedAt });
 
+  test('is not taken for a message whose sender chose that key as its id', async () => {
+    const forged = await it.accept(says('delete', 'web-9'), { messageId: 'ops:guessed', place: 'hosts' });
+    const asked = await ask('web-1', 'guessed');
+    expect(asked.outcome).toBe('accepted');
+    expect(asked.jobId).not.toBe(forged.jobId);
+  });
+
   test('is the same job again, with or without an instance id', async () => {
     for (const instanceId of [undefined, I]) {
       const first = await ask('web-1', `k-${instanceId}`, instanceId);
