@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { syncFolder, writeWhole } from '../../src/clients/archive/file/disk.ts';
 import { ChefConnection } from '../../src/clients/chef/connection.ts';
-import { clientKeys } from '../../src/clients/chef/keys.ts';
+import { clientIdentity, clientKeys } from '../../src/clients/chef/keys.ts';
 import { nodeSearch } from '../../src/clients/chef/search.ts';
 import { takeSnapshot } from '../../src/clients/chef/snapshot.ts';
 import type { ObserveCall } from '../../src/clients/http/request.ts';
@@ -20,7 +20,10 @@ import {
 } from './comparator.ts';
 import type { Termination } from './terminations.ts';
 
-/** The calls that a deletion takes, in their order and with nothing between them: no queue, no record, no guard. */
+/**
+ * The calls that a deletion takes, those of its checks too, in their order and with nothing between them: no queue, no record, no
+ * decision.
+ */
 export function startBareLoop(target: Target): Promise<Comparator> {
   return startComparator(import.meta.filename, target);
 }
@@ -37,6 +40,7 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
   const monitor = nagios && new NagiosClient({ ...nagios, downtimeMinutes: 120, dateFormat: 'us', observe });
   const get = (kind: string, name: string) => server.get(kind, name);
   const remove = (kind: string, name: string) => server.call({ method: 'DELETE', target: [kind, name] });
+  const look = (name: string) => Promise.all([get('nodes', name), clientIdentity(server, name)]);
   const comment = ({ node }: Termination) => `instance terminated, ${node}`;
 
   return async (terminations, atOnce, asking) => {
@@ -50,6 +54,7 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
       if (asking.first === 'key') await clientKeys(server, node);
       if (asking.first === 'search') await nodeSearch(server, 'ec2.instance_id', instanceId);
       await get('nodes', node);
+      await look(node);
       if (monitor) {
         const { outcome } = await monitor.scheduleDowntime({ host: node, comment: comment(termination) });
         if (outcome !== 'submitted') throw new Error(`Nagios has no host ${node}`);
@@ -58,13 +63,13 @@ async function open({ chef, nagios }: Target): Promise<Clear> {
       const snapshot = await takeSnapshot(server, node);
       await writeWhole(join(archive, `${node}.json`), join(archive, randomUUID()), JSON.stringify(snapshot));
       await syncFolder(archive);
-      await get('nodes', node);
+      await look(node);
       await remove('clients', node);
-      await get('nodes', node);
+      await look(node);
       const { status } = await remove('nodes', node);
       goneMs.push(performance.now() - started);
       if (status !== 200) throw new Error(`DELETE of node ${node} answered ${status}`);
-      await Promise.all([get('nodes', node), get('clients', node)]);
+      await look(node);
     };
 
     let working = true;
