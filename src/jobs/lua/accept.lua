@@ -92,8 +92,10 @@ local function accept(arrival, from, to)
       local said, of = unpack(redis.call('HMGET', job.record, 'saidAt', 'node'))
       local ensured = last_said('ensured', node or of, instance)
       if ensured > 0 and evidence.saidAt <= ensured then return 'duplicate' end
-      -- The `ensure` undid what the job stands for: this is about another termination.
-      if ensured > 0 and tonumber(said or 0) <= ensured then return nil end
+      -- The `ensure` undid what the job stands for: this is about another termination. If only a host says so, this is
+      -- another job all the same, which looks for itself.
+      local undone = math.max(ensured, last_said('by_host', nil, instance))
+      if undone > 0 and tonumber(said or 0) <= undone then return nil end
     end
     -- Its record was removed because of its age.
     if not job.state then return 'duplicate' end

@@ -7,10 +7,11 @@ local job = job_of(ARGV[1])
 if not is_with(job.id, ARGV[2]) or redis.call('GET', P .. ARGV[3]) ~= ARGV[4] then return 0 end
 redis.call('SET', P .. ARGV[3], ARGV[4], 'PX', ARGV[5])
 if job.kind == 'delete' then
-  local node, instance, said = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'saidAt'))
+  local node, instance, said, rank = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'saidAt', 'rank'))
   local ensured = last_said('ensured', node, instance)
   if ensured >= tonumber(said) and ARGV[6] ~= 'overruled' then return { ensured, last_said('restored', node, instance) } end
-  remember_said('deleted', node, instance, said)
+  -- A host that deletes its own node may name another's instance.
+  remember_said('deleted', node, tonumber(rank or 3) >= 3 and instance, said)
 end
 redis.call('HSET', job.record, 'touched', 1)
 stamp_change(job.id)

@@ -8,7 +8,8 @@
 --   known:IDENTITY      job: the job that has this identity; forming: that job is not complete yet
 --   said:i:ID, said:n:NAME   what was last said of an instance or of a node's name, in ms since 1970: ensured (that it must
 --                       be there), restored (the same, by a person), deleted (a deletion that was carried out), asked (a person
---                       asked for its deletion; by: who)
+--                       asked for its deletion; by: who). A host speaks for its own name only: what it says of an instance
+--                       is kept apart (by_host), since it could name another host's
 --   outbox              `ID.RUN` to be handed to BullMQ, by the time at which a process may take it; removed when BullMQ has it
 --   finished            the jobs that ended, by when (ms since 1970); forget.lua removes their records when they are old,
 --                       and passes over those that were opened again
@@ -203,8 +204,13 @@ end
 local function remember_ensure(job)
   if job.kind ~= 'ensure' then return end
   local node, instance, at, evidence = unpack(redis.call('HMGET', job.record, 'node', 'instanceId', 'saidAt', 'evidence'))
-  remember_said('ensured', node, instance, at)
-  if cjson.decode(evidence)[1].from ~= 'host' then remember_said('restored', node, instance, at) end
+  local by_host = cjson.decode(evidence)[1].from == 'host'
+  remember_said('ensured', node, not by_host and instance, at)
+  if not by_host then
+    remember_said('restored', node, instance, at)
+  elseif instance then
+    remember(P .. 'said:i:' .. instance, 'by_host', at)
+  end
 end
 
 -- The identities that nobody has are the job's again.

@@ -160,7 +160,16 @@ describe('the order in which things were said decides', () => {
   test('an ensure counts although nothing was known of a termination', async () => {
     await it.accept(says('ensure', 'web-1', I), { publishedAt: at(20) });
     expect(await it.store.lastSaid('web-1', null)).toMatchObject({ ensured: at(20).getTime() });
-    expect(await it.store.lastSaid(null, I)).toMatchObject({ ensured: at(20).getTime() });
+  });
+
+  test('a host’s ensure counts for its own name, a person’s for the instance, too', async () => {
+    await it.accept(says('ensure', 'web-1', I), { publishedAt: at(20) });
+    expect(await it.store.lastSaid(null, I)).toMatchObject({ ensured: 0 });
+    await it.accept(
+      { kind: 'request', method: 'ensure', node: 'web-1', instanceId: I },
+      { source: 'api', place: 'api', publishedAt: at(30) },
+    );
+    expect(await it.store.lastSaid(null, I)).toMatchObject({ ensured: at(30).getTime() });
   });
 
   test('an ensure that came earlier but was said later overrules a deletion before it changes anything', async () => {
@@ -191,6 +200,7 @@ describe('the order in which things were said decides', () => {
     await it.redis.set(`${it.prefix}:${lock.key}`, 'mine');
     const record = await it.store.begin(tokens[0] ?? '', 'w', lock);
     if (!record || record === 'lost') throw new Error('the job was not begun');
+    if (record.node === null) await it.store.claimNode(record, record.instanceId === I ? 'web-1' : 'web-2');
     if (holder) await it.redis.set(`${it.prefix}:${lock.key}`, holder);
     const answer = await it.store.mayChange(record, lock, false);
     await it.store.move(record, ['running'], 'done');

@@ -7,7 +7,7 @@ import { isOnlyClaimed } from '../../../src/domain/evidence.ts';
 import { decide } from '../../../src/domain/policy.ts';
 import { terminationOf } from '../../../src/jobs/steps/look.ts';
 import type { Token } from '../../../src/jobs/store.ts';
-import { openStore, type TestStore } from '../../support/jobs/store-fixture.ts';
+import { at, ended, openStore, says, type TestStore } from '../../support/jobs/store-fixture.ts';
 import { type RedisServer, startRedis } from '../../support/redis.ts';
 
 const NAME = 'web-1';
@@ -160,3 +160,30 @@ test('no living machine is removed, in whatever order and however often true and
     { numRuns: 300 },
   );
 }, 240_000);
+
+test('a host that names the instance of another in its ensure does not keep the other from being deleted', async () => {
+  const it = openStore(server.url);
+  try {
+    const ensure = await it.accept(says('ensure', 'evil-1', A), { place: 'hosts', publishedAt: at(20) });
+    await it.work(ensure.tokens);
+    const { jobId, tokens, outcome } = await it.accept(ended(A), { publishedAt: at(10) });
+    expect(outcome).toBe('accepted');
+    const [job] = await Promise.all(tokens.map(it.begin));
+    if (!job) throw new Error('no job to work');
+    await it.store.claimNode(job, NAME);
+    expect((await it.store.lastSaid(NAME, A)).ensured).toBe(0);
+    expect((await it.store.get(jobId))?.node).toBe(NAME);
+  } finally {
+    it.close();
+  }
+});
+
+test('what a host says of its own name overrules a deletion by instance that was said before', async () => {
+  const it = openStore(server.url);
+  try {
+    await it.accept(says('ensure', NAME, A), { place: 'hosts', publishedAt: at(20) });
+    expect((await it.store.lastSaid(NAME, A)).ensured).toBe(at(20).getTime());
+  } finally {
+    it.close();
+  }
+});

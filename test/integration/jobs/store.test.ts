@@ -81,7 +81,10 @@ describe('an ensure in between', () => {
   async function deadThenEnsured(state: JobState = 'done', ensured = says('ensure', 'web-1', I)) {
     const termination = await it.accept(ended(I), { publishedAt: at(10) });
     const ensure = await it.accept(ensured, { publishedAt: at(20) });
-    await it.work(await it.work(termination.tokens, state));
+    const job = (await it.begin(`${termination.jobId}.1`)) as JobRecord;
+    await it.store.claimNode(job, 'web-1');
+    const moved = await it.store.move(job, ['running'], state);
+    if (moved.moved) await it.work(moved.tokens);
     expect(ensure.outcome).toBe('accepted');
     return termination.jobId;
   }
